@@ -19,7 +19,8 @@ void hash_sha256_final(struct hash_sha256_state *s, struct digest *out);
 /* SHA-256(left || right): an inner node of a BEP 52 tree. */
 void hash_pair(struct digest *out, const struct digest *left, const struct digest *right);
 
-/* BLAKE2b-256 over data, keyed with domain (1..64 bytes): the fleet's own derivations. */
+/* BLAKE2b-256 over a || b, keyed with domain (1..64 bytes): the fleet's own derivations.  Nothing
+ * marks where a ends, so a has one fixed size in each domain. */
 void hash_domain(struct digest *out, const char *domain, struct bytes a, struct bytes b);
 
 /* ---- Ed25519 (RFC 8032) ---- */
@@ -32,9 +33,9 @@ void signer_wipe(struct signer *s);
 void sign_make(struct sig *out, const struct signer *s, const void *p, size_t n);
 MUST bool sign_verify(const struct sig *sig, const struct key *pub, const void *p, size_t n);
 
-/* A signature over a named statement: SHA-512-free framing, so that none can be replayed as another
- * kind or for another fleet.  Signed bytes = u8 len(domain) || domain || fleet || payload.
- * payload <= 4096 bytes (asserted). */
+/* A signature over a named statement, so that none can be replayed as another kind or for another
+ * fleet.  Signed bytes = u8 len(domain) || domain || fleet || payload.
+ * domain <= 64 and payload <= 4096 bytes (asserted). */
 void sign_statement(struct sig *out, const struct signer *s, const char *domain,
                     const struct digest *fleet, struct bytes payload);
 MUST bool sign_statement_verify(const struct sig *sig, const struct key *pub, const char *domain,
