@@ -5,9 +5,10 @@
  * decisions.  The contract:
  *
  * - Feed any number of events, then call node_next() until it says false, then sleep until the
- *   earlier of I/O and node_deadline().  After an EV_MSG that carries a body, drain before the next
- *   event: the body is the core's to name in an ACT_STORE or ACT_SAVE until that drain ends.
- * - `now` never goes back.  Everything an event points to is lent for that call.
+ *   earlier of I/O and node_deadline().  After an EV_MSG that carries a body, and after EV_START,
+ *   EV_LEARNT and EV_ORDER, drain before the next event: until that drain ends the core may name the
+ *   body in an ACT_STORE and point at the lent bytes in an ACT_SAVE.
+ * - `now` never goes back.  Everything else an event points to is lent for that call.
  * - Image payload never enters the core: it is verified, kept and sent by the host, which holds the
  *   leaf hashes too and keeps nothing that they do not prove.
  * - Actions come in order.  "Persist before send" is the core waiting for EV_SAVED; it never relies
@@ -28,14 +29,15 @@ enum object_kind {
     OBJ_NONE = 0,
     OBJ_IMAGE = 1,       /* slot's image; spans are byte ranges */
     OBJ_CHUNK = 2,       /* slot's chunk records; span.off = chunk index, len = its record's length */
-    /* Records: small, saved and loaded whole; the number is slot or version as said. */
-    OBJ_MANIFEST = 8,    /* slot: SUIT envelope */
-    OBJ_RELEASE = 9,     /* slot: the core's state of that release (private layout, versioned) */
-    OBJ_ROOT = 10,       /* root version: signed root */
-    OBJ_REVOCATIONS = 11,/* 0: signed revocation list */
-    OBJ_WITHDRAWAL = 12, /* n: signed withdrawal */
-    OBJ_FLOOR = 13,      /* 0: anti-rollback floor */
-    OBJ_BAN = 14,        /* n: a banned identity */
+    /* Records: small, saved and loaded whole; the number is slot or version as said.  Loaded in this
+     * order, so that a manifest is judged by the newest root. */
+    OBJ_ROOT = 8,        /* root version: signed root */
+    OBJ_REVOCATIONS = 9, /* 0: signed revocation list */
+    OBJ_WITHDRAWAL = 10, /* n: signed withdrawal */
+    OBJ_FLOOR = 11,      /* 0: anti-rollback floor */
+    OBJ_BAN = 12,        /* n: a banned identity */
+    OBJ_MANIFEST = 13,   /* slot: SUIT envelope */
+    OBJ_RELEASE = 14,    /* slot: the core's state of that release (private layout, versioned) */
 };
 static inline uint32_t object_id(enum object_kind kind, uint32_t number)
 {
@@ -86,7 +88,8 @@ enum event_type {
 
 enum order {
     ORDER_KNOW,      /* addr, flag: is a verify node.  A configured address */
-    ORDER_CURRENT,   /* what runs now: image digest, size, text = version, sequence (0 = unknown) */
+    ORDER_CURRENT,   /* what runs now: image digest, size, text = version, sequence (0 = unknown),
+                      * data = an id of this boot of the machine (16 bytes, or empty) */
     ORDER_RELEASE,   /* data: a manifest envelope to take as if a peer had offered it */
     ORDER_ADOPT,     /* slot's image was imported whole by the host (publisher): open it */
     ORDER_CHECK,     /* ask all links now */
@@ -150,7 +153,7 @@ enum action_type {
     ACT_OPEN,  /* open or make the storage of an image -> EV_OPENED */
     ACT_SHUT,  /* forget the storage of a slot; remove = delete its bytes */
     ACT_STORE, /* verify body against the signed tree, then keep it at span -> EV_STORED */
-    ACT_SAVE,  /* keep a record (head, or the body); empty = delete; last ends the batch */
+    ACT_SAVE,  /* keep a record; empty = delete; last ends the batch op -> EV_SAVED */
     ACT_CHECK, /* hash again from storage: a block range, or the whole image flat -> EV_CHECKED */
     ACT_TELL,  /* something for the operator or the device */
 };
@@ -181,7 +184,11 @@ struct action {
         } open;
         struct { uint32_t slot; bool remove; } shut;
         struct { struct span at; struct body *body; } store;
-        struct { uint32_t object; struct body *body; bool last; } save;
+        struct {
+            uint32_t object;
+            struct bytes data; /* lent by the event just given; p == NULL: the record is head[] */
+            bool last;
+        } save;
         struct { uint32_t slot, block, count; bool whole; struct digest want; } check;
         struct { enum tell what; uint32_t slot; struct digest digest; } tell;
     };
