@@ -15,6 +15,7 @@
  *   on the host's order. */
 #pragma once
 
+#include "fwswarm/addr.h"
 #include "fwswarm/tree.h"
 #include "fwswarm/trust.h"
 
@@ -58,14 +59,6 @@ struct span {
 };
 
 struct body; /* payload bytes: real in the daemons, virtual in the simulator */
-
-struct addr {
-    uint8_t family;  /* 4 or 6; 0 = none */
-    uint8_t ip[16];  /* IPv4 in the first four bytes, the rest zero */
-    uint16_t port;
-    uint32_t scope;  /* interface index of a link-local IPv6 address, else 0 */
-};
-bool addr_equal(const struct addr *a, const struct addr *b);
 
 /* ---- events ---- */
 enum event_type {
