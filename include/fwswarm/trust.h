@@ -34,6 +34,7 @@ struct key_set {
 struct enrol_lease {
     struct key key;
     uint32_t first, last; /* indices it may hand out, inclusive; last is cut when it is dropped */
+    bool retired;         /* dropped: its certificates stand, its signature on lists does not */
 };
 
 struct root {
@@ -60,8 +61,8 @@ struct revocations {
 /* What a node trusts now.  Owned by the node (or by a tool); links read it. */
 struct trust {
     struct root root;
-    uint32_t past_count; /* release keys of the newest roots before it, oldest first */
-    struct { uint32_t version; struct key_set release; } past[ROOT_PAST_MAX];
+    uint32_t past_count; /* who could sign under the newest roots before it, oldest first */
+    struct { uint32_t version; struct key_set release, root, enrol; } past[ROOT_PAST_MAX];
     struct revocations revoked;
 };
 
