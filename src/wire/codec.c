@@ -269,3 +269,33 @@ enum err wire_split(struct bytes msg, uint8_t *id, struct bytes *head, struct by
     *head = bytes_of(msg.p, msg.n - body->n);
     return E_OK;
 }
+
+bool wire_equal(const struct wire_msg *a, const struct wire_msg *b)
+{
+    if (a->id != b->id)
+        return false;
+    const struct wire_row *row = wire_row((uint8_t)a->id);
+    assert(row != NULL);
+    for (row++; row->kind != WIRE_ROW_END; row++) {
+        switch (row->kind) {
+        case WIRE_ROW_U8:
+        case WIRE_ROW_U16:
+        case WIRE_ROW_U32:
+        case WIRE_ROW_U64:
+            if (wire_number(a, row) != wire_number(b, row))
+                return false;
+            break;
+        case WIRE_ROW_FIX:
+        case WIRE_ROW_VAR:
+        case WIRE_ROW_REST:
+            if (!bytes_equal(wire_view(a, row), wire_view(b, row)))
+                return false;
+            break;
+        case WIRE_ROW_MSG:
+        case WIRE_ROW_BODY:
+        case WIRE_ROW_END:
+            break;
+        }
+    }
+    return true;
+}
