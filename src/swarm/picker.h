@@ -1,9 +1,9 @@
 /* The picker: which block to ask of which neighbour, for one image.
  *
  * Pure scheduling over indices; it never sees a hash or a byte.  Two random pieces first, then
- * rarest first among the neighbours with random ties; pieces that were begun are finished first, the
- * ones begun with the same neighbour before others.  A piece can be begun only when the chunk that
- * holds its leaf hashes is there.  Endgame: when every missing block is asked for and at most
+ * rarest first among the neighbours with random ties; pieces that were begun are finished first,
+ * the ones begun with the same neighbour before others.  A piece can be begun only when the chunk
+ * that holds its leaf hashes is there.  Endgame: when every missing block is asked for and at most
  * max(32 blocks, 1 %) remain, a block is asked a second time, never a third.
  *
  * Memory: one block sized from limits (picker_size).  Block states exist only for begun pieces:
@@ -50,8 +50,8 @@ uint32_t picker_next_chunk(struct picker *p, struct bytes bits, struct rng *rng)
 void picker_chunk_failed(struct picker *p, uint32_t chunk); /* may be asked again */
 void picker_chunk_stored(struct picker *p, uint32_t chunk);
 /* A block to ask of neighbour `who` (its index in the caller's link table, < limits.links) with
- * these bits, or PICKER_NONE.  mine[0..count) are the blocks already asked of it.  The block is then
- * asked for once more. */
+ * these bits, or PICKER_NONE.  mine[0..count) are the blocks already asked of it.  The block is
+ * then asked for once more. */
 uint32_t picker_next(struct picker *p, uint32_t who, struct bytes bits, const uint32_t *mine,
                      uint32_t count, struct rng *rng);
 /* An ask that came to nothing: rejected, choked, cancelled, timed out, link gone. */

@@ -7,6 +7,7 @@ struct bucket {
     uint64_t rate;  /* bytes a second; 0 = no limit */
     uint64_t burst; /* bytes */
     int64_t tokens; /* may go negative by one grant, which is then paid back */
+    uint64_t rest;  /* millionths of a byte */
     usec at;
 };
 /* Starts full. Burst = rate / 8, at least two blocks: 125 ms of sending. */
@@ -22,6 +23,7 @@ struct meter {
     uint64_t rate;
     uint64_t pending;
     usec at;
+    uint32_t steps; /* of its life, up to 20: a young meter is a plain mean */
 };
 void meter_init(struct meter *m, usec now);
 void meter_add(struct meter *m, usec now, uint32_t bytes);
@@ -35,5 +37,6 @@ void rtt_sample(struct rtt *r, usec sample);
 /* How many blocks to keep asked of a neighbour: rate * (rtt.min + 0.25 s) / 16 KiB + 2, within
  * [4, max]. */
 uint32_t rate_window(uint64_t rate, const struct rtt *r, uint32_t max);
-/* Deadline for one request: max(2 s, 4 * (smoothed + 4 * variance)) plus what is queued before it. */
+/* Deadline for one request: max(2 s, 4 * (smoothed + 4 * variance)) plus what is queued before it.
+ */
 usec rate_deadline(const struct rtt *r, uint64_t rate, uint32_t queued_bytes);

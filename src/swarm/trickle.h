@@ -1,8 +1,8 @@
 /* Trickle (RFC 6206), one instance per network interface and family.
  *
- * Imin 0.5 s, 10 doublings, k = 2.  Two additions: every 16th interval transmits whatever was heard,
- * so that a flood of consistent messages cannot silence a node for ever; and suppression can be
- * switched off (a node with fewer than two live fleet links). */
+ * Imin 0.5 s, 10 doublings, k = 2.  Two additions: every 16th interval transmits whatever was
+ * heard, so that a flood of consistent messages cannot silence a node for ever; and suppression can
+ * be switched off (a node with fewer than two live fleet links). */
 #pragma once
 
 #include "fwswarm/core.h"

@@ -1,18 +1,18 @@
 /* The announce table of a verify node (and, smaller, of every peer): who holds or fetches what.
  *
  * One entry per (image, identity).  A sample is uniform over live entries, at most a third complete
- * holders while others exist, never the whole table, never the asker, at most a quarter (and at
- * least one) of one /24 or /64 group outside loopback.  Swap-remove array and partial Fisher-Yates:
- * O(count) per sample plus a scan for expiry. */
+ * holders while others exist, never the whole table (if it has more than eight entries), never the
+ * asker, at most a quarter (and at least one) of one /24 or /64 group outside loopback. Swap-remove
+ * array and partial Fisher-Yates: O(count) per sample plus a scan for expiry. */
 #pragma once
 
 #include "fwswarm/core.h"
 
 struct table_entry {
-    struct digest image;  /* manifest digest */
+    struct digest image; /* manifest digest */
     struct key who;
     struct addr addr;
-    uint8_t have;         /* 255 = all */
+    uint8_t have; /* 255 = all */
     usec expires;
 };
 struct table {
