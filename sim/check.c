@@ -1,0 +1,157 @@
+/* The invariants, each judged from what the host sees and from the core's own status.
+ *
+ * Integrity is mostly structural: a disk marks a block only when its tag is the signed image's, and
+ * a send reads from durable bits alone.  What remains to check is that the core names the right
+ * spans, keeps to its credit and limits, makes progress with time, and never goes back in sequence.
+ */
+#include "check.h"
+
+#include "disk.h"
+#include "fwswarm/wire.h"
+#include "net.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+void check_failed(struct world *w, uint32_t node, const char *fmt, ...)
+{
+    uint32_t i = w->violations++;
+    if (i >= VIOLATIONS_MAX)
+        return;
+    struct violation *v = &w->violation[i];
+    v->at = w->now;
+    v->step = w->steps;
+    v->node = node;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(v->what, sizeof(v->what), fmt, ap);
+    va_end(ap);
+    if (w->trace != NULL)
+        fprintf(w->trace, "  VIOLATION node=%u %s\n", node, v->what);
+}
+
+/* Where a block message says its body belongs, against where the body was read. */
+static void check_body(struct world *w, uint32_t node, const struct wire_msg *m,
+                       const struct body *body)
+{
+    const struct geometry *geo = &w->release[body->release].geo;
+    if (m->id == MSG_piece && body->kind == OBJ_IMAGE) {
+        uint64_t off = (uint64_t)m->piece.piece * geo->piece_length + m->piece.begin;
+        if (off != body->off)
+            check_failed(w, node, "sends bytes at %" PRIu64 " as piece %u begin %u", body->off,
+                         m->piece.piece, m->piece.begin);
+    } else if (m->id == MSG_hashes && body->kind == OBJ_CHUNK) {
+        if (m->hashes.index != (uint64_t)body->off * geo->chunk_hashes)
+            check_failed(w, node, "sends chunk %" PRIu64 " as hashes from %u", body->off,
+                         m->hashes.index);
+    } else if (m->id == MSG_piece || m->id == MSG_hashes || body->kind == OBJ_IMAGE ||
+               body->kind == OBJ_CHUNK) {
+        check_failed(w, node, "sends an object of kind %d in a %s", (int)body->kind,
+                     wire_name((uint8_t)m->id));
+    }
+}
+
+void check_send(struct world *w, uint32_t node, const struct action *act, const uint8_t *head,
+                const struct body *body)
+{
+    struct wire_msg m;
+    enum err e = wire_decode(&m, bytes_of(head, act->head_len));
+    if (e != E_OK) {
+        check_failed(w, node, "sends what does not decode: %s", err_text(e));
+        return;
+    }
+    if (body != NULL)
+        check_body(w, node, &m, body);
+    uint64_t queued = net_queued(w, node, act->link);
+    if (queued == UINT64_MAX) {
+        check_failed(w, node, "sends %s on link %u, which it does not have",
+                     wire_name((uint8_t)m.id), act->link);
+        return;
+    }
+    /* The window may be passed by the message that fills it. */
+    if (body != NULL && queued > w->node[node].limits->window)
+        check_failed(w, node, "queues a body behind %" PRIu64 " bytes, its window is %u", queued,
+                     w->node[node].limits->window);
+}
+
+void check_state(struct world *w, uint32_t node)
+{
+    struct sim_node *n = &w->node[node];
+    struct node_status s;
+    node_status(n->core, &s);
+    if (release_compare(s.floor_root, s.floor_sequence, n->seen_floor_root,
+                        n->seen_floor_sequence) < 0)
+        check_failed(w, node, "its floor goes back from %u/%" PRIu64 " to %u/%" PRIu64,
+                     n->seen_floor_root, n->seen_floor_sequence, s.floor_root, s.floor_sequence);
+    n->seen_floor_root = s.floor_root;
+    n->seen_floor_sequence = s.floor_sequence;
+    if (s.links > n->limits->links)
+        check_failed(w, node, "has %u links, the limit is %u", s.links, n->limits->links);
+    if (s.known > n->limits->known)
+        check_failed(w, node, "knows %u addresses, the limit is %u", s.known, n->limits->known);
+    if (s.bans > n->limits->bans)
+        check_failed(w, node, "has %u bans, the limit is %u", s.bans, n->limits->bans);
+}
+
+void check_kept(struct world *w, uint32_t node)
+{
+    struct sim_node *n = &w->node[node];
+    /* A floor that is still waiting for its commit may be lost. */
+    for (size_t i = 0; i < n->disk.jobs; i++)
+        if (n->disk.job[i].save && object_kind_of(n->disk.job[i].object) == OBJ_FLOOR)
+            return;
+    n->kept_floor_root = n->seen_floor_root;
+    n->kept_floor_sequence = n->seen_floor_sequence;
+}
+
+void check_deadline(struct world *w, uint32_t node, bool acted)
+{
+    struct sim_node *n = &w->node[node];
+    if (acted || node_deadline(n->core) > w->now) {
+        n->spins = 0;
+        return;
+    }
+    if (++n->spins < 2)
+        return;
+    n->spins = 0;
+    check_failed(w, node, "its deadline %" PRIu64 " has passed twice and nothing happens",
+                 node_deadline(n->core));
+    /* Time must go on for the others. */
+    alarms_set(&w->alarms, node, w->now + SEC / 10);
+}
+
+void check_held(struct world *w, uint32_t node, uint32_t slot)
+{
+    struct sim_node *n = &w->node[node];
+    struct node_image_status st;
+    if (!node_image_status(n->core, slot, &st)) {
+        check_failed(w, node, "says that it holds slot %u, which is empty", slot);
+        return;
+    }
+    if (!disk_slot_whole(&n->disk, slot)) {
+        check_failed(w, node, "says that it holds slot %u, and its disk has %u of %u blocks", slot,
+                     slot < n->disk.slots ? n->disk.slot[slot].blocks_have : 0, st.geo.blocks);
+        return;
+    }
+    const struct manifest *m = &w->release[n->disk.slot[slot].release].manifest;
+    if (!digest_equal(&m->id, &st.manifest->id))
+        check_failed(w, node, "holds an image under another release's manifest");
+    if (n->member.role == ROLE_NORMAL && m->sequence < n->current_sequence)
+        check_failed(w, node, "goes back from sequence %" PRIu64 " to %" PRIu64,
+                     n->current_sequence, m->sequence);
+}
+
+void check_end(struct world *w)
+{
+    const struct net *net = &w->net;
+    if (net->wire_sent != net->wire_received + net->wire_lost + net->wire_flying)
+        check_failed(w, NONE,
+                     "%" PRIu64 " bytes sent, %" PRIu64 " received, %" PRIu64 " lost, %" PRIu64
+                     " on the way",
+                     net->wire_sent, net->wire_received, net->wire_lost, net->wire_flying);
+    if (w->unheld > 0 && w->now >= w->until)
+        check_failed(w, NONE, "%u devices lack the image when the time is up", w->unheld);
+    else if (w->unheld > 0)
+        check_failed(w, NONE, "%u devices lack the image and nothing is left to happen", w->unheld);
+}

@@ -1,0 +1,24 @@
+/* What must hold after every step, whatever goes wrong.
+ *
+ * Called by world.c, net.c and disk.c.  A violation is recorded with its moment and its node and
+ * the run goes on, so that one run shows all that it found. */
+#pragma once
+
+#include "world.h"
+
+void check_failed(struct world *w, uint32_t node, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Before a message leaves: it decodes, its body is what its head says, the link's credit suffices.
+ */
+void check_send(struct world *w, uint32_t node, const struct action *act, const uint8_t *head,
+                const struct body *body);
+/* After a drain that may have moved state: versions never go back, nothing exceeds its limits. */
+void check_state(struct world *w, uint32_t node);
+/* After a group commit: what of the floor a crash cannot take any more. */
+void check_kept(struct world *w, uint32_t node);
+/* After EV_TIME and its drain; acted: the core did something. */
+void check_deadline(struct world *w, uint32_t node, bool acted);
+/* When the core says that slot is complete or asks to install it. */
+void check_held(struct world *w, uint32_t node, uint32_t slot);
+/* At the end of the run: every byte is accounted for, every device is done. */
+void check_end(struct world *w);

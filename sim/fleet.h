@@ -1,0 +1,17 @@
+/* The fleet of a simulation: its root, its keys and certificates, its releases.
+ *
+ * Called by world.c.  Everything is derived from the seed and signed with the real encoders; only
+ * the image has no bytes, so its tree root and digest are made up from the seed too. */
+#pragma once
+
+#include "world.h"
+
+#define SIM_MODEL "sim"
+
+/* A 32-byte value of its own for (seed, what, number). */
+void fleet_derive(struct digest *out, uint64_t seed, const char *what, uint64_t number);
+/* Keys, root and release 0.  False with a message when the image cannot be. */
+bool fleet_init(struct world *w);
+void fleet_fini(struct world *w);
+/* Key, certificate and membership of a node. */
+void fleet_enrol(struct world *w, uint32_t node);

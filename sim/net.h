@@ -1,0 +1,28 @@
+/* The network: links over access lines of limited rate.
+ *
+ * Called by world.c.  A message waits in its sender's uplink, travels for the latency of the pair,
+ * waits in the receiver's downlink and is then given to its core.  Everything is charged at the
+ * exact size that the real channel puts on the wire. */
+#pragma once
+
+#include "world.h"
+
+void net_init(struct net *net);
+void net_fini(struct world *w);
+/* The address of a node, and whose address it is (NONE: nobody's). */
+struct addr net_addr(uint32_t node);
+uint32_t net_node_at(const struct world *w, const struct addr *addr);
+/* One-way delay between two nodes. */
+usec net_latency(const struct world *w, uint32_t a, uint32_t b);
+
+void net_dial(struct world *w, uint32_t node, uint32_t op, const struct addr *addr);
+/* False when the node has no such link.  Takes over body's blob. */
+bool net_send(struct world *w, uint32_t node, uint32_t link, const uint8_t *head, uint32_t head_len,
+              const struct body *body);
+bool net_close(struct world *w, uint32_t node, uint32_t link, enum err err);
+/* All links of a node break, as when its machine loses power and comes back. */
+void net_break(struct world *w, uint32_t node);
+/* Bytes that the core handed to a link and that have not left; UINT64_MAX: no such link. */
+uint64_t net_queued(const struct world *w, uint32_t node, uint32_t link);
+/* TICK_LEFT .. TICK_DOWN. */
+void net_tick(struct world *w, const struct tick *t);

@@ -1,0 +1,459 @@
+/* The loop: take what comes first, give it to one core, do what that core wants, wake it again when
+ * it says, and check.
+ *
+ * Two orders of time meet here: the heap of scheduled ticks and the nodes' deadlines.  At equal
+ * times ticks go first.  A core is drained after every event, so the body of a message lives
+ * exactly as long as the step that it belongs to.  Whatever names a node's memory (a tick for its
+ * disk, say) carries the node's boot number and is dropped when that boot is over. */
+#include "world.h"
+
+#include "check.h"
+#include "disk.h"
+#include "fault.h"
+#include "fleet.h"
+#include "net.h"
+#include "report.h"
+#include "trace.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BOOT_SPREAD (SEC / 10) /* devices come up within this time */
+#define POLL_US     (600 * SEC)
+#define INSTALL_US  (2 * SEC)
+#define ADOPT_RETRY (SEC / 100)
+#define ADOPT_TRIES 1000u
+#define ACTIONS_MAX 100000u /* of one drain: beyond it a core does not stop */
+
+void world_schedule(struct world *w, usec at, enum tick_kind kind, uint32_t a, uint32_t b,
+                    uint32_t c)
+{
+    assert(at >= w->now);
+    heap_push(&w->heap, at, (uint32_t)kind, a, b, c);
+}
+
+/* ---- steps ---- */
+
+void world_give(struct world *w, uint32_t node, struct event *ev)
+{
+    assert(w->node[node].core != NULL);
+    ev->now = w->now;
+    w->steps++;
+    w->log.now_us = w->now;
+    if (w->trace != NULL)
+        snprintf(w->log.node, sizeof(w->log.node), "%u", node);
+    trace_event(w, node, ev);
+    node_step(w->node[node].core, ev);
+}
+
+static void do_send(struct world *w, uint32_t node, const struct action *act, const uint8_t *head)
+{
+    struct body body = {0};
+    bool has = act->send.span.len > 0;
+    if (has && !disk_read(&w->node[node].disk, &act->send.span, &body)) {
+        check_failed(w, node, "serves object %08x at %" PRIu64 " length %u, which it does not hold",
+                     act->send.span.object, act->send.span.off, act->send.span.len);
+        net_close(w, node, act->link, E_IO);
+        return;
+    }
+    check_send(w, node, act, head, has ? &body : NULL);
+    if (!net_send(w, node, act->link, head, act->head_len, has ? &body : NULL))
+        blob_drop(body.blob);
+}
+
+static void give_current(struct world *w, uint32_t node)
+{
+    const struct sim_node *n = &w->node[node];
+    if (n->member.role != ROLE_NORMAL)
+        return;
+    uint8_t boot[16] = {0};
+    struct wr bw = wr_of(boot, sizeof(boot));
+    wr_u32(&bw, node);
+    wr_u32(&bw, n->boot);
+    struct event ev = {.type = EV_ORDER};
+    ev.order.what = ORDER_CURRENT;
+    ev.order.digest = n->current;
+    ev.order.size = n->current_size;
+    ev.order.sequence = n->current_sequence;
+    ev.order.text = bytes_str(n->current_version);
+    ev.order.data = bytes_of(boot, sizeof(boot));
+    world_give(w, node, &ev);
+}
+
+static void do_tell(struct world *w, uint32_t node, const struct action *act)
+{
+    struct sim_node *n = &w->node[node];
+    switch (act->tell.what) {
+    case TELL_INSTALL:
+        check_held(w, node, act->tell.slot);
+        world_schedule(w, w->now + INSTALL_US, TICK_INSTALLED, node, n->boot, act->tell.slot);
+        return;
+    case TELL_HELD:
+        check_held(w, node, act->tell.slot);
+        if (n->held_at == USEC_NEVER && n->member.role == ROLE_NORMAL)
+            w->unheld--;
+        if (n->held_at == USEC_NEVER)
+            n->held_at = w->now;
+        return;
+    case TELL_CONFIRMED:
+        if (n->confirmed_at == USEC_NEVER && n->member.role == ROLE_NORMAL)
+            w->unconfirmed--;
+        if (n->confirmed_at == USEC_NEVER)
+            n->confirmed_at = w->now;
+        return;
+    case TELL_REHASH:
+        world_schedule(w, w->now, TICK_REHASHED, node, n->boot, 0);
+        return;
+    case TELL_HELD_AT:
+    case TELL_TRUST:
+        return;
+    }
+}
+
+static void perform(struct world *w, uint32_t node, const struct action *act, const uint8_t *head)
+{
+    switch (act->type) {
+    case ACT_DIAL:
+        net_dial(w, node, act->op, &act->dial.addr);
+        return;
+    case ACT_SEND:
+        do_send(w, node, act, head);
+        return;
+    case ACT_CAST:
+        check_failed(w, node, "speaks to a LAN, and there is none");
+        return;
+    case ACT_CLOSE:
+        if (!net_close(w, node, act->link, act->err))
+            check_failed(w, node, "closes link %u, which it does not have", act->link);
+        return;
+    case ACT_OPEN:
+        disk_open(w, node, act);
+        return;
+    case ACT_SHUT:
+        disk_shut(w, node, act);
+        return;
+    case ACT_STORE:
+        disk_store(w, node, act);
+        return;
+    case ACT_SAVE:
+        disk_save(w, node, act, head);
+        return;
+    case ACT_CHECK:
+        disk_check(w, node, act);
+        return;
+    case ACT_TELL:
+        do_tell(w, node, act);
+        return;
+    }
+}
+
+/* Drains, and returns how many actions there were. */
+static uint32_t drain(struct world *w, uint32_t node)
+{
+    struct sim_node *n = &w->node[node];
+    struct action act;
+    uint8_t head[HEAD_MAX];
+    uint32_t count = 0;
+    bool moved = false;
+    w->drains++;
+    while (node_next(n->core, &act, head)) {
+        if (act.head_len > HEAD_MAX) {
+            check_failed(w, node, "a head of %u bytes", act.head_len);
+            continue;
+        }
+        if (w->trace != NULL)
+            trace_action(w, &act, head);
+        perform(w, node, &act, head);
+        moved = moved || act.type == ACT_SAVE || act.type == ACT_TELL || act.type == ACT_DIAL;
+        if (++count == ACTIONS_MAX) {
+            check_failed(w, node, "%u actions in one drain", count);
+            w->broken = true;
+            break;
+        }
+    }
+    disk_kick(w, node);
+    if (moved && n->ready)
+        check_state(w, node);
+    alarms_set(&w->alarms, node, node_deadline(n->core));
+    return count;
+}
+
+void world_drain(struct world *w, uint32_t node)
+{
+    drain(w, node);
+}
+
+/* ---- the lives of nodes ---- */
+
+static void give_known(struct world *w, uint32_t node)
+{
+    for (uint32_t i = 0; i < w->opt.verify; i++) {
+        if (i == node)
+            continue;
+        struct event ev = {.type = EV_ORDER};
+        ev.order.what = ORDER_KNOW;
+        ev.order.flag = true;
+        ev.order.addr = w->node[i].addr;
+        world_give(w, node, &ev);
+        world_drain(w, node);
+    }
+}
+
+static void init_core(struct world *w, uint32_t node)
+{
+    struct sim_node *n = &w->node[node];
+    struct node_config conf = {.role = n->member.role,
+                               .port = n->addr.port,
+                               .install = n->member.role == ROLE_NORMAL,
+                               .confirm_on_install = n->member.role == ROLE_NORMAL,
+                               .poll_us = POLL_US};
+    if (n->member.role == ROLE_NORMAL)
+        snprintf(conf.model, sizeof(conf.model), "%s", SIM_MODEL);
+    struct digest seed;
+    fleet_derive(&seed, w->opt.seed, "boot", (uint64_t)node << 32 | n->boot);
+    if (n->mem == NULL)
+        n->mem = sim_alloc(1, node_size(n->limits));
+    n->core = node_init(n->mem, n->limits, &conf, seed.b, &w->log);
+}
+
+static void boot(struct world *w, uint32_t node)
+{
+    struct sim_node *n = &w->node[node];
+    assert(n->core == NULL);
+    n->boot++;
+    init_core(w, node);
+    struct event ev = {.type = EV_START};
+    ev.start.identity = &n->signer;
+    ev.start.root_chain = bytes_of(w->fleet.root->data, w->fleet.root->len);
+    ev.start.cert = bytes_of(n->cert, n->cert_len);
+    world_give(w, node, &ev);
+    world_drain(w, node);
+    disk_load(w, node);
+    ev = (struct event){.type = EV_READY};
+    world_give(w, node, &ev);
+    n->ready = true;
+    world_drain(w, node);
+    give_current(w, node);
+    world_drain(w, node);
+    give_known(w, node);
+}
+
+void world_crash(struct world *w, uint32_t node)
+{
+    struct sim_node *n = &w->node[node];
+    assert(n->core != NULL && n->lent == NULL);
+    trace_note(w, node, "crash");
+    n->core = NULL;
+    n->ready = false;
+    n->seen_floor_root = n->kept_floor_root;
+    n->seen_floor_sequence = n->kept_floor_sequence;
+    n->stores_out = 0;
+    n->spins = 0;
+    alarms_set(&w->alarms, node, USEC_NEVER);
+    net_break(w, node);
+    disk_crash(&n->disk);
+}
+
+/* ---- publishing ---- */
+
+static void publish(struct world *w, uint32_t node, uint32_t release)
+{
+    struct event ev = {.type = EV_ORDER};
+    ev.order.what = ORDER_RELEASE;
+    ev.order.data = bytes_of(w->release[release].envelope->data, w->release[release].envelope->len);
+    world_give(w, node, &ev);
+    world_drain(w, node);
+    world_schedule(w, w->now, TICK_ADOPT, node, release, 0);
+}
+
+/* The core needs a moment to give the release a slot. */
+static void adopt(struct world *w, uint32_t node, uint32_t release, uint32_t tries)
+{
+    const struct sim_node *n = &w->node[node];
+    for (uint32_t slot = 0; slot < n->limits->images; slot++) {
+        struct node_image_status st;
+        if (!node_image_status(n->core, slot, &st) ||
+            !digest_equal(&st.manifest->id, &w->release[release].manifest.id))
+            continue;
+        disk_import(w, node, slot, release);
+        struct event ev = {.type = EV_ORDER};
+        ev.order.what = ORDER_ADOPT;
+        ev.order.slot = slot;
+        world_give(w, node, &ev);
+        world_drain(w, node);
+        return;
+    }
+    if (tries < ADOPT_TRIES)
+        world_schedule(w, w->now + ADOPT_RETRY, TICK_ADOPT, node, release, tries + 1);
+    else
+        check_failed(w, node, "does not take a release that the vendor signed");
+}
+
+/* ---- ticks ---- */
+
+static void installed(struct world *w, uint32_t node, uint32_t slot)
+{
+    struct sim_node *n = &w->node[node];
+    const struct manifest *m = &w->release[n->disk.slot[slot].release].manifest;
+    n->current = m->digest;
+    n->current_size = m->size;
+    n->current_sequence = m->sequence;
+    memcpy(n->current_version, m->version, sizeof(n->current_version));
+    struct event ev = {.type = EV_ORDER};
+    ev.order.what = ORDER_INSTALLED;
+    ev.order.slot = slot;
+    world_give(w, node, &ev);
+}
+
+/* Ticks of one boot of a node. */
+static void node_tick(struct world *w, const struct tick *t)
+{
+    const struct sim_node *n = &w->node[t->a];
+    if (n->core == NULL || n->boot != t->b)
+        return;
+    if (t->kind == TICK_OPENED)
+        disk_opened(w, t->a, t->c);
+    else if (t->kind == TICK_DISK)
+        disk_done(w, t->a);
+    else if (t->kind == TICK_CHECKED)
+        disk_checked(w, t->a);
+    else if (t->kind == TICK_REHASHED)
+        give_current(w, t->a);
+    else
+        installed(w, t->a, t->c);
+    world_drain(w, t->a);
+    if (t->kind == TICK_DISK)
+        check_kept(w, t->a);
+}
+
+static void do_tick(struct world *w, const struct tick *t)
+{
+    switch ((enum tick_kind)t->kind) {
+    case TICK_BOOT:
+        boot(w, t->a);
+        return;
+    case TICK_PUBLISH:
+        publish(w, t->a, t->b);
+        return;
+    case TICK_ADOPT:
+        adopt(w, t->a, t->b, t->c);
+        return;
+    case TICK_LEFT:
+    case TICK_ARRIVE:
+    case TICK_DELIVER:
+    case TICK_DOWN:
+        net_tick(w, t);
+        return;
+    case TICK_OPENED:
+    case TICK_DISK:
+    case TICK_CHECKED:
+    case TICK_REHASHED:
+    case TICK_INSTALLED:
+        node_tick(w, t);
+        return;
+    case TICK_FAULT:
+        fault_strike(w, t->a);
+        return;
+    }
+}
+
+static void wake(struct world *w, uint32_t node)
+{
+    struct event ev = {.type = EV_TIME};
+    world_give(w, node, &ev);
+    bool acted = drain(w, node) > 0;
+    check_deadline(w, node, acted);
+}
+
+bool world_step(struct world *w)
+{
+    usec tick_at = heap_first(&w->heap), alarm_at = alarms_at(&w->alarms);
+    usec at = tick_at <= alarm_at ? tick_at : alarm_at;
+    if (w->unconfirmed == 0 || w->broken || at == USEC_NEVER)
+        return false;
+    if (at > w->until) {
+        w->now = w->until;
+        return false;
+    }
+    /* A deadline may lie in the past; time does not. */
+    if (at > w->now)
+        w->now = at;
+    if (tick_at <= alarm_at) {
+        struct tick t = heap_pop(&w->heap);
+        do_tick(w, &t);
+    } else {
+        wake(w, alarms_first(&w->alarms));
+    }
+    return true;
+}
+
+/* ---- building ---- */
+
+static void node_build(struct world *w, uint32_t node)
+{
+    struct sim_node *n = &w->node[node];
+    bool origin = node < w->opt.verify;
+    n->limits = origin ? &limits_verify : &limits_device;
+    n->addr = net_addr(node);
+    n->up.rate = origin ? w->opt.origin_up : w->opt.peer_up;
+    n->down.rate = origin ? w->opt.origin_up : w->opt.peer_down;
+    n->ends = NONE;
+    n->held_at = USEC_NEVER;
+    n->confirmed_at = USEC_NEVER;
+    fleet_enrol(w, node);
+    disk_init(&n->disk, n->limits->images);
+    usec at = origin ? 0 : rng_below(&w->rng, (uint32_t)BOOT_SPREAD);
+    world_schedule(w, at, TICK_BOOT, node, 0, 0);
+}
+
+bool world_init(struct world *w, const struct options *opt)
+{
+    memset(w, 0, sizeof(*w));
+    w->opt = *opt;
+    w->count = opt->verify + opt->peers;
+    w->unheld = opt->peers;
+    w->unconfirmed = opt->peers;
+    w->node = sim_alloc(w->count, sizeof(*w->node));
+    w->node_bytes = node_size(&limits_device);
+    net_init(&w->net);
+    alarms_init(&w->alarms, w->count);
+    struct digest seed;
+    fleet_derive(&seed, opt->seed, "world", 0);
+    rng_init(&w->rng, seed.b);
+    if (!fleet_init(w))
+        return false;
+    usec bound = report_bound(w);
+    w->until = opt->until > 0 ? opt->until : 3 * bound + 600 * SEC;
+    if (opt->trace != NULL) {
+        w->trace = fopen(opt->trace, "w");
+        if (w->trace == NULL) {
+            fprintf(stderr, "fwswarm-sim: cannot write %s: ", opt->trace);
+            perror(NULL);
+            return false;
+        }
+        w->log = (struct log){.level = LOG_DEBUG, .sink = trace_log, .ctx = w};
+    }
+    for (uint32_t i = 0; i < w->count; i++)
+        node_build(w, i);
+    world_schedule(w, 0, TICK_PUBLISH, 0, 0, 0);
+    fault_plan(w, bound);
+    return true;
+}
+
+void world_fini(struct world *w)
+{
+    net_fini(w);
+    for (uint32_t i = 0; i < w->count; i++) {
+        disk_fini(&w->node[i].disk);
+        free(w->node[i].mem);
+    }
+    fault_fini(w);
+    fleet_fini(w);
+    alarms_fini(&w->alarms);
+    heap_fini(&w->heap);
+    free(w->node);
+    if (w->trace != NULL)
+        fclose(w->trace);
+}

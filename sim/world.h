@@ -1,0 +1,274 @@
+/* The simulated world: nodes, the network and disks between them, and one order of events.
+ *
+ * This is the second host of the node core (include/fwswarm/core.h): virtual time, modelled links
+ * and disks, payload without bytes.  Integers only: microseconds, bytes, bytes a second.  A run is
+ * a function of struct options alone.
+ *
+ *   world.c    the event loop, the nodes' lives, actions performed, the trace hash
+ *   fleet.c    root, keys, certificates and the signed release, made from the seed
+ *   net.c      links, rate queues, handshakes
+ *   disk.c     storage with unsynced data, group commit, re-hashing
+ *   fault.c    what goes wrong and when
+ *   check.c    what must hold after every step
+ *   trace.c    the readable trace
+ *   report.c   what the run amounted to */
+#pragma once
+
+#include "fwswarm/node.h"
+#include "heap.h"
+#include "mem.h"
+
+#include <stdio.h>
+
+/* ---- what is asked for ---- */
+struct options {
+    uint32_t peers, verify, crashes;
+    uint64_t image_size;
+    uint64_t origin_up, peer_up, peer_down; /* bytes a second */
+    usec rtt;
+    uint64_t seed;
+    usec until; /* 0 = three times the bound and ten minutes */
+    bool json;
+    const char *trace; /* file, or NULL */
+};
+
+/* ---- payload ---- */
+/* What a message carries after its head.  Payload of images and chunk records is virtual: its tag
+ * (release, place, soundness) stands for its bytes.  Small objects are real. */
+struct body {
+    enum object_kind kind; /* OBJ_IMAGE, OBJ_CHUNK, or a record kind */
+    uint32_t release;      /* whose bytes these are */
+    uint64_t off;
+    uint32_t len;
+    bool corrupt;      /* a twin that differs in at least one bit */
+    struct blob *blob; /* records: the bytes, held */
+};
+
+/* ---- network ---- */
+/* One direction of a node's access line: a queue served at a constant rate. */
+struct pipe {
+    uint64_t rate;  /* bytes a second */
+    usec free;      /* when all that is queued will have passed */
+    uint64_t carry; /* what the last division left over, in bytes * 10^6 */
+};
+
+enum end_state {
+    END_NONE,
+    END_DIALLING, /* dialler: the handshake is under way */
+    END_SHAKING,  /* listener: likewise; its core knows nothing yet */
+    END_UP,
+    END_CLOSING, /* the core asked to close and waits for EV_DOWN */
+    END_CLOSED,
+};
+
+struct end {
+    uint32_t node;
+    enum end_state state;
+    bool broken;         /* what had not left the uplink is lost */
+    uint32_t op;         /* of the dial */
+    uint32_t prev, next; /* in the list of its node's ends */
+    uint64_t queued;     /* head and body bytes given by the core and not yet sent */
+    uint64_t drain;      /* the drain in which its last record was begun */
+    uint32_t record;     /* plaintext bytes in that record */
+};
+
+struct wire_link {
+    struct end end[2];   /* 0 dialled, 1 listened */
+    uint32_t generation; /* so that a name is not used again soon */
+    uint32_t refs;       /* messages and ticks that name it */
+};
+
+enum parcel_kind { PARCEL_HELLO, PARCEL_REPLY, PARCEL_PROOF, PARCEL_DATA, PARCEL_FIN };
+
+#define HEAD_INLINE 48u
+/* One message in flight. */
+struct parcel {
+    uint32_t link;
+    uint8_t side; /* of the sender */
+    enum parcel_kind kind;
+    enum err err;    /* of a FIN */
+    uint32_t wire;   /* bytes on the line */
+    uint32_t credit; /* bytes to return to the sender's core */
+    uint32_t head_len, long_head;
+    uint8_t head[HEAD_INLINE];
+    bool has_body;
+    struct body body;
+};
+
+struct net {
+    struct pool links, parcels, heads;
+    uint64_t wire_sent, wire_received, wire_lost, wire_flying;
+    uint64_t payload_origin, payload_peer; /* image bytes that left uplinks */
+};
+
+/* ---- disks ---- */
+struct disk_slot {
+    bool bound, open;
+    uint32_t release;
+    struct geometry geo;
+    uint8_t *blocks, *chunks; /* durable bits, first bit highest */
+    uint32_t blocks_have, chunks_have;
+    uint32_t op; /* of the ACT_OPEN under way */
+    enum err err;
+};
+
+struct disk_record {
+    uint32_t object;
+    struct blob *blob;
+};
+
+/* A store or a save that waits for its group commit. */
+struct disk_job {
+    bool save, last;
+    uint32_t op;
+    enum err err;
+    struct span at;
+    struct body body;
+    uint32_t object;
+    struct blob *blob; /* NULL = delete */
+};
+
+struct disk_check {
+    uint32_t op, slot, block, count;
+    bool whole;
+    struct digest want;
+};
+
+struct disk {
+    struct disk_slot *slot;
+    uint32_t slots;
+    struct disk_record *record; /* sorted by object */
+    size_t records, records_cap;
+    struct disk_job *job; /* the first `running` are in the commit under way */
+    size_t jobs, jobs_cap, running;
+    struct disk_check *check;
+    size_t checks, checks_cap;
+    usec check_free;
+};
+
+/* ---- nodes ---- */
+struct sim_node {
+    struct node *core; /* NULL while it is down */
+    void *mem;
+    uint32_t boot; /* counts from 1 */
+    bool ready;    /* its records are loaded */
+    struct signer signer;
+    uint8_t cert[CERT_BYTES_MAX];
+    size_t cert_len;
+    struct member member;
+    struct addr addr;
+    const struct limits *limits;
+    struct pipe up, down;
+    uint32_t ends; /* list of its link ends */
+    struct disk disk;
+    struct body *lent; /* the body of the event whose drain is under way */
+    /* What it runs, as its installer left it. */
+    struct digest current;
+    uint64_t current_size, current_sequence;
+    char current_version[VERSION_MAX + 1];
+    /* What was seen of it. */
+    usec held_at, confirmed_at; /* USEC_NEVER until then */
+    uint32_t spins;
+    uint32_t seen_floor_root;
+    uint64_t seen_floor_sequence;
+    uint32_t kept_floor_root; /* what of it a crash cannot take */
+    uint64_t kept_floor_sequence;
+    uint32_t stores_out;
+};
+
+/* ---- releases and the fleet ---- */
+struct release {
+    struct manifest manifest;
+    struct geometry geo;
+    struct blob *envelope;
+};
+
+struct fleet {
+    struct signer root_key, release_key, enrol_key;
+    struct trust trust;
+    struct blob *root; /* signed, version 1 */
+    struct digest model;
+};
+
+/* ---- faults ---- */
+enum fault_kind { FAULT_CRASH };
+struct fault {
+    enum fault_kind kind;
+    uint32_t node;
+    usec at, lasts;
+    bool struck; /* it found the node up */
+};
+
+/* ---- findings ---- */
+#define VIOLATIONS_MAX 64u
+struct violation {
+    usec at;
+    uint64_t step;
+    uint32_t node;
+    char what[160];
+};
+
+/* ---- the world ---- */
+enum tick_kind {
+    TICK_BOOT,      /* node */
+    TICK_PUBLISH,   /* node, release */
+    TICK_ADOPT,     /* node, release, tries */
+    TICK_LEFT,      /* parcel: its last byte left the sender's uplink */
+    TICK_ARRIVE,    /* parcel: it reached the receiver's downlink */
+    TICK_DELIVER,   /* parcel: its last byte is in */
+    TICK_DOWN,      /* link end, err: that end learns that the link is gone */
+    TICK_OPENED,    /* node, boot, slot */
+    TICK_DISK,      /* node, boot: a group commit is done */
+    TICK_CHECKED,   /* node, boot */
+    TICK_REHASHED,  /* node, boot: what runs now was hashed again */
+    TICK_INSTALLED, /* node, boot, slot */
+    TICK_FAULT,     /* fault */
+};
+
+struct world {
+    struct options opt;
+    usec now, until;
+    uint64_t steps; /* events given to cores */
+    uint64_t drains;
+    uint64_t trace_hash;
+    struct heap heap;
+    struct alarms alarms;
+    struct sim_node *node;
+    uint32_t count; /* verify nodes, then devices */
+    uint32_t unheld, unconfirmed;
+    struct fleet fleet;
+    struct release *release;
+    uint32_t releases;
+    struct net net;
+    struct rng rng;
+    struct fault *fault;
+    uint32_t faults;
+    struct violation violation[VIOLATIONS_MAX];
+    uint32_t violations; /* found; the first VIOLATIONS_MAX are kept */
+    bool broken;         /* a core does not stop: the run cannot go on */
+    struct log log;
+    FILE *trace;
+    size_t node_bytes; /* of one device */
+};
+
+/* Builds everything; the first nodes boot at time 0.  False with a message on stderr when the
+ * options ask for what cannot be. */
+bool world_init(struct world *w, const struct options *opt);
+void world_fini(struct world *w);
+/* Does what is due next.  False when the run is over: all devices are done, nothing is left to
+ * happen, or the time is up. */
+bool world_step(struct world *w);
+
+/* For the other files: gives an event to a node's core, and does what it wants in return. */
+void world_give(struct world *w, uint32_t node, struct event *ev);
+void world_drain(struct world *w, uint32_t node);
+void world_schedule(struct world *w, usec at, enum tick_kind kind, uint32_t a, uint32_t b,
+                    uint32_t c);
+/* Takes a node's power away: memory, links and unsynced data are gone.  TICK_BOOT brings it back.
+ */
+void world_crash(struct world *w, uint32_t node);
+
+static inline bool bit_test(const uint8_t *bits, uint32_t i)
+{
+    return (bits[i >> 3] & (0x80u >> (i & 7))) != 0;
+}
