@@ -79,6 +79,11 @@ void field_text(struct cbor_rd *r, char *out, size_t max)
         cbor_fail(r, E_RANGE);
         return;
     }
+    /* Text with a zero byte inside would compare equal to another, shorter name. */
+    if (b.n > 0 && memchr(b.p, 0, b.n) != NULL) {
+        cbor_fail(r, E_RANGE);
+        return;
+    }
     if (b.n > 0)
         memcpy(out, b.p, b.n);
     out[b.n] = '\0';

@@ -23,7 +23,7 @@ uint32_t field_u32(struct cbor_rd *r);
 void field_exactly(struct cbor_rd *r, uint64_t want);
 /* Takes the format number that opens every object of ours: E_VERSION when it is not want. */
 void field_format(struct cbor_rd *r, uint64_t want);
-/* Copies text of at most max bytes and terminates it: E_RANGE when longer. */
+/* Copies text of at most max bytes and terminates it: E_RANGE when longer or with a zero inside. */
 void field_text(struct cbor_rd *r, char *out, size_t max);
 static inline bool field_ok(const struct cbor_rd *r)
 {
