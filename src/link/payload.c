@@ -174,8 +174,6 @@ static enum err apply_roots(struct trust *t, struct bytes roots, struct bytes *l
         enum err e = root_chain_next(&left, &item);
         if (e)
             return e;
-        if (item.n > ROOT_BYTES_MAX)
-            return E_OVERSIZED;
         uint32_t held = t->root.version;
         e = trust_chain(t, item);
         if (e)
@@ -191,19 +189,18 @@ static enum err apply_roots(struct trust *t, struct bytes roots, struct bytes *l
     return E_OK;
 }
 
-/* A list that is not newer is no fault: ours may have changed since we said what we hold.  Nor is
- * one whose signers a root that the peer has not seen yet no longer lists. */
-static enum err apply_list(struct trust *t, const struct payload *p, struct bytes *learnt)
+/* A list that we cannot take is no fault of the peer.  Ours may have changed since we said what we
+ * hold; its signers may have left a root that the peer has not seen; and it may change more against
+ * an old list than enrolment keys may change in one step, though it came about in many.  None of
+ * this has cost a verification, and the peer is judged by what we hold. */
+static enum err apply_list(struct trust *t, struct bytes list, struct bytes *learnt)
 {
-    if (p->list.n == 0)
+    if (list.n == 0)
         return E_OK;
-    enum err e = trust_revoke(t, p->list);
-    if (!e) {
-        *learnt = p->list;
-        return E_OK;
-    }
-    bool peer_is_behind = p->versions.root < t->root.version;
-    if (e == E_STALE || (peer_is_behind && (e == E_UNLISTED || e == E_THRESHOLD)))
+    enum err e = trust_revoke(t, list);
+    if (!e)
+        *learnt = list;
+    if (e == E_STALE || e == E_UNLISTED || e == E_THRESHOLD)
         return E_OK;
     return e;
 }
@@ -222,7 +219,7 @@ enum err payload_judge(struct payload_result *result, struct trust *trust, struc
     e = apply_roots(trust, p.roots, &result->roots);
     if (e)
         return e;
-    e = apply_list(trust, &p, &result->list);
+    e = apply_list(trust, p.list, &result->list);
     if (e)
         return e;
     struct member peer;
