@@ -140,7 +140,8 @@ struct event {
 /* ---- actions ---- */
 enum action_type {
     ACT_DIAL,  /* addr, op -> EV_UP or EV_DOWN with that op */
-    ACT_SEND,  /* link: head, then a span of an object (len 0 = none) -> EV_SENT */
+    ACT_SEND,  /* link: head, then a span of an object (object 0 = none) -> EV_SENT; of a record
+                * object the whole record, with len 0, and EV_SENT counts head_len + span.len */
     ACT_CAST,  /* head to the LAN group: iface, family */
     ACT_CLOSE, /* link, err -> EV_DOWN */
     ACT_OPEN,  /* open or make the storage of an image -> EV_OPENED */

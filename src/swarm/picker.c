@@ -712,7 +712,7 @@ void picker_unask(struct picker *p, uint32_t block)
     slot_close_idle(p, slot);
 }
 
-bool picker_received(struct picker *p, uint32_t block)
+static bool received(struct picker *p, uint32_t block, bool asked)
 {
     uint32_t slot, i;
     const uint8_t *state = state_find(p, block, &slot, &i);
@@ -725,11 +725,21 @@ bool picker_received(struct picker *p, uint32_t block)
             return false;
         state = state_find(p, block, &slot, &i);
     }
-    uint8_t after = less_one_ask(*state);
+    uint8_t after = asked ? less_one_ask(*state) : *state;
     bool wanted = !(after & (HELD | COMING)) && block_provable(p, block);
     state_put(p, slot, i, wanted ? after | COMING : after);
     slot_close_idle(p, slot);
     return wanted;
+}
+
+bool picker_received(struct picker *p, uint32_t block)
+{
+    return received(p, block, true);
+}
+
+bool picker_received_late(struct picker *p, uint32_t block)
+{
+    return received(p, block, false);
 }
 
 void picker_failed(struct picker *p, uint32_t block)

@@ -59,6 +59,8 @@ void picker_unask(struct picker *p, uint32_t block);
 /* Its bytes came and are on the way to storage: nobody else is asked. False when it is not wanted
  * (held, or another copy is on the way). Counts as the end of one ask. */
 bool picker_received(struct picker *p, uint32_t block);
+/* The same for a block whose ask was given up (picker_unask) before it came. */
+bool picker_received_late(struct picker *p, uint32_t block);
 /* Storing failed: wanted again. */
 void picker_failed(struct picker *p, uint32_t block);
 /* Stored: true when that completed its piece. */

@@ -1,0 +1,757 @@
+/* Block exchange, the taking side: streams come and go, what neighbours hold, what is asked of
+ * whom, what arrives, and who is to blame.
+ *
+ * Every block is verified by the host before it is kept (ACT_STORE); a block that does not match
+ * the signed tree costs its sender the link and its name for a day.  An ask has a deadline; a block
+ * whose deadline passed may be asked elsewhere, and is still welcome when it comes late. */
+#include "node/internal.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define CHUNK_TIMEOUT (10 * SEC)
+#define CHUNK_PAUSE   (SEC)
+#define MISSES_SLOW   3u
+#define MISSES_MAX    12u
+#define LATE_KEEP     (30 * SEC)
+#define SLOW_START    (2 * SEC)
+#define PEERS_EVERY   (60 * SEC)
+#define PEERS_SOON    (10 * SEC)
+
+/* ---- asks ---- */
+
+static void ask_remove(struct node *n, struct nlink *l, uint32_t i)
+{
+    if (!l->asks[i].late)
+        n->asks_out--;
+    l->asks[i] = l->asks[--l->asks_count];
+}
+
+static uint32_t ask_find(const struct nlink *l, uint32_t slot, uint32_t block)
+{
+    for (uint32_t i = 0; i < l->asks_count; i++) {
+        if (l->asks[i].block == block && l->asks[i].slot == slot)
+            return i;
+    }
+    return NONE;
+}
+
+static uint32_t asks_live(const struct nlink *l)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < l->asks_count; i++)
+        count += l->asks[i].late ? 0 : 1;
+    return count;
+}
+
+/* ---- streams come and go ---- */
+
+/* Gives back all that this link was asked for or told us of one image. */
+static void stream_clear(struct node *n, struct nlink *l, uint32_t slot)
+{
+    struct stream *st = stream_of(n, link_index(n, l), slot);
+    struct slot *s = &n->slots[slot];
+    for (uint32_t i = l->asks_count; i-- > 0;) {
+        if (l->asks[i].slot != slot)
+            continue;
+        if (!l->asks[i].late)
+            picker_unask(s->picker, l->asks[i].block);
+        ask_remove(n, l, i);
+    }
+    if (st->chunk_out != NONE)
+        picker_chunk_failed(s->picker, st->chunk_out);
+    if (st->far_greeted)
+        picker_peer_remove(s->picker, bytes_of(st->bits, (s->geo.pieces + 7) / 8));
+    upload_stream_gone(n, l, slot);
+    bool open_sent = st->open_sent, open_got = st->open_got, shut_due = st->shut_due;
+    uint8_t *bits = st->bits;
+    memset(st, 0, sizeof(*st));
+    st->bits = bits;
+    memset(bits, 0, (n->lim.pieces + 7) / 8);
+    st->open_sent = open_sent;
+    st->open_got = open_got;
+    st->shut_due = shut_due;
+    st->lost = NONE;
+    st->chunk_out = NONE;
+    st->haves_at = USEC_NEVER;
+}
+
+void exchange_stream_closed(struct node *n, struct nlink *l, uint32_t slot)
+{
+    stream_clear(n, l, slot);
+    stream_of(n, link_index(n, l), slot)->open_got = false;
+}
+
+void exchange_slot_appeared(struct node *n, uint32_t slot)
+{
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        struct nlink *l = &n->links[i];
+        if (!link_live(l))
+            continue;
+        for (uint32_t k = 0; k < l->far_count; k++) {
+            if (!digest_equal(&l->far[k].manifest, &n->slots[slot].m.id))
+                continue;
+            l->far[k].mine = (int16_t)slot;
+            stream_of(n, i, slot)->open_got = true;
+        }
+        stream_of(n, i, slot)->peers_due = true;
+        l->ready = true;
+    }
+}
+
+void exchange_slot_gone(struct node *n, uint32_t slot)
+{
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        struct nlink *l = &n->links[i];
+        struct stream *st = stream_of(n, i, slot);
+        if (!link_live(l))
+            continue;
+        stream_clear(n, l, slot);
+        st->shut_due = st->shut_due || st->open_sent;
+        st->open_sent = st->open_got = false;
+        for (uint32_t k = 0; k < l->far_count; k++) {
+            if (l->far[k].mine == (int16_t)slot)
+                l->far[k].mine = -1;
+        }
+        if (l->in_slot == (int32_t)slot)
+            l->in_slot = -1;
+        if (l->out_slot == (int32_t)slot)
+            l->out_slot = -1;
+        l->ready = true;
+    }
+}
+
+void exchange_link_gone(struct node *n, struct nlink *l)
+{
+    for (uint32_t s = 0; s < n->lim.images; s++) {
+        stream_clear(n, l, s);
+        struct stream *st = stream_of(n, link_index(n, l), s);
+        st->open_sent = st->open_got = st->shut_due = false;
+    }
+    assert(l->asks_count == 0);
+    l->cancels_count = l->gets_count = l->far_count = 0;
+    l->uploads_count = 0;
+    node_wake_links(n); /* what it was asked for can be asked of others */
+}
+
+/* ---- what neighbours hold ---- */
+
+static void interest(struct node *n, struct nlink *l, uint32_t slot)
+{
+    struct stream *st = stream_of(n, link_index(n, l), slot);
+    const struct slot *s = &n->slots[slot];
+    st->want = s->state == RELEASE_FETCHING && s->opened && st->far_greeted &&
+               picker_wants(s->picker, bytes_of(st->bits, (s->geo.pieces + 7) / 8));
+    if (st->want != st->want_sent || st->want)
+        l->ready = true;
+}
+
+void exchange_update_interest(struct node *n, uint32_t slot)
+{
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        if (link_live(&n->links[i]))
+            interest(n, &n->links[i], slot);
+    }
+}
+
+static void far_greets(struct node *n, struct nlink *l, uint32_t slot, struct bytes map, bool all)
+{
+    struct stream *st = stream_of(n, link_index(n, l), slot);
+    struct slot *s = &n->slots[slot];
+    uint32_t len = (s->geo.pieces + 7) / 8;
+    if (st->far_greeted) {
+        link_close(n, l, E_STATE);
+        return;
+    }
+    if (map.p != NULL) {
+        uint32_t spare = len * 8 - s->geo.pieces;
+        if (map.n != len || (map.p[len - 1] & ((1u << spare) - 1)) != 0) {
+            link_close(n, l, E_FORMAT);
+            return;
+        }
+        memcpy(st->bits, map.p, len);
+    } else if (all) {
+        for (uint32_t p = 0; p < s->geo.pieces; p++)
+            bit_set(st->bits, p);
+    }
+    for (uint32_t p = 0; p < s->geo.pieces; p++)
+        st->far_have += bit_get(st->bits, p) ? 1 : 0;
+    st->far_greeted = true;
+    picker_peer_add(s->picker, bytes_of(st->bits, len));
+    interest(n, l, slot);
+    upload_plan(n);
+    l->ready = true;
+}
+
+static void far_has(struct node *n, struct nlink *l, uint32_t slot, uint32_t piece)
+{
+    struct stream *st = stream_of(n, link_index(n, l), slot);
+    struct slot *s = &n->slots[slot];
+    if (piece >= s->geo.pieces || !st->far_greeted) {
+        link_close(n, l, piece >= s->geo.pieces ? E_RANGE : E_STATE);
+        return;
+    }
+    if (bit_get(st->bits, piece))
+        return;
+    bit_set(st->bits, piece);
+    st->far_have++;
+    picker_peer_have(s->picker, piece);
+    if (s->state == RELEASE_FETCHING && !picker_has(s->picker, piece))
+        st->want = true;
+    l->ready = true;
+}
+
+static void far_haves(struct node *n, struct nlink *l, uint32_t slot, const struct msg_haves *m)
+{
+    uint32_t pieces = n->slots[slot].geo.pieces;
+    for (uint32_t i = 0; i < m->map.n * 8; i++) {
+        if (!bit_get(m->map.p, i))
+            continue;
+        if (m->first >= pieces || i >= pieces - m->first) {
+            link_close(n, l, E_RANGE);
+            return;
+        }
+        far_has(n, l, slot, m->first + i);
+        if (!link_live(l))
+            return;
+    }
+}
+
+static void far_lost(struct node *n, struct nlink *l, uint32_t slot, uint32_t piece)
+{
+    struct stream *st = stream_of(n, link_index(n, l), slot);
+    struct slot *s = &n->slots[slot];
+    if (piece >= s->geo.pieces || !bit_get(st->bits, piece))
+        return;
+    bit_clear(st->bits, piece);
+    st->far_have--;
+    picker_peer_lost(s->picker, piece);
+    interest(n, l, slot);
+}
+
+/* ---- what arrives ---- */
+
+static uint32_t op_alloc(struct node *n)
+{
+    for (uint32_t i = 0; i < n->lim.store_ops; i++) {
+        uint32_t at = (n->ops_used + i) % n->lim.store_ops;
+        if (!n->ops[at].used)
+            return at;
+    }
+    return NONE;
+}
+
+static void store_begin(struct node *n, struct nlink *l, uint32_t slot, bool chunk, uint32_t index,
+                        const struct event *ev)
+{
+    uint32_t op = op_alloc(n);
+    assert(op != NONE && !n->store.due); /* asks are bounded by stores; bodies are drained */
+    n->ops[op] =
+        (struct store_op){true, chunk, (uint16_t)slot, index, link_index(n, l), ev->msg.body_len};
+    n->ops_used++;
+    n->slots[slot].stores++;
+    l->stores++;
+    n->store.due = true;
+    n->store.op = op + 1;
+    n->store.body = ev->msg.body;
+    n->store.at.object = object_id(chunk ? OBJ_CHUNK : OBJ_IMAGE, slot);
+    n->store.at.off = chunk ? index : (uint64_t)index * BLOCK_SIZE;
+    n->store.at.len = ev->msg.body_len;
+}
+
+static void cancel_elsewhere(struct node *n, const struct nlink *from, uint32_t slot,
+                             uint32_t block)
+{
+    struct picker *p = n->slots[slot].picker;
+    for (uint32_t i = 0; i < n->lim.links && picker_asks(p, block) > 0; i++) {
+        struct nlink *l = &n->links[i];
+        if (l == from || !link_live(l))
+            continue;
+        uint32_t a = ask_find(l, slot, block);
+        if (a == NONE || l->asks[a].late || l->cancels_count == CANCELS)
+            continue;
+        picker_unask(p, block);
+        ask_remove(n, l, a);
+        l->cancels[l->cancels_count].block = block;
+        l->cancels[l->cancels_count].slot = (uint16_t)slot;
+        l->cancels_count++;
+        l->ready = true;
+    }
+}
+
+/* Grows the window while blocks come as asked, then holds it at what rate and RTT need. */
+static void window_update(struct node *n, struct nlink *l)
+{
+    uint32_t target = rate_window(meter_rate(&l->down, n->now), &l->rtt, n->lim.requests);
+    if (n->now < l->since + SLOW_START || l->window < target) {
+        if (l->window < n->lim.requests)
+            l->window++;
+    } else if (l->window > target) {
+        l->window--;
+    }
+}
+
+static void on_piece(struct node *n, struct nlink *l, uint32_t slot, const struct msg_piece *m,
+                     const struct event *ev)
+{
+    struct slot *s = &n->slots[slot];
+    uint32_t block = m->piece * s->geo.piece_blocks + m->begin / BLOCK_SIZE;
+    if (m->piece >= s->geo.pieces || m->begin % BLOCK_SIZE != 0 || block >= s->geo.blocks ||
+        m->begin >= s->geo.piece_length || ev->msg.body_len != geometry_block_len(&s->geo, block)) {
+        link_close(n, l, E_RANGE);
+        return;
+    }
+    uint32_t a = ask_find(l, slot, block);
+    if (a == NONE) {
+        s->bytes_wasted += ev->msg.body_len; /* cancelled while under way, or never asked for */
+        l->faults += s->state == RELEASE_FETCHING ? 0 : 1;
+        return;
+    }
+    bool late = l->asks[a].late;
+    if (!late)
+        rtt_sample(&l->rtt, n->now - l->asks[a].at);
+    ask_remove(n, l, a);
+    l->misses = 0;
+    l->bytes_down += ev->msg.body_len;
+    n->bytes_down += ev->msg.body_len;
+    meter_add(&l->down, n->now, ev->msg.body_len);
+    window_update(n, l);
+    l->ready = true;
+    bool wanted = late ? picker_received_late(s->picker, block) : picker_received(s->picker, block);
+    if (!wanted || n->ops_used >= n->lim.store_ops) {
+        if (wanted)
+            picker_failed(s->picker, block);
+        s->bytes_wasted += ev->msg.body_len;
+        return;
+    }
+    if (picker_asks(s->picker, block) > 0)
+        cancel_elsewhere(n, l, slot, block);
+    store_begin(n, l, slot, false, block, ev);
+}
+
+static void on_reject(struct node *n, struct nlink *l, uint32_t slot, const struct msg_reject *m)
+{
+    struct slot *s = &n->slots[slot];
+    if (m->piece >= s->geo.pieces) {
+        link_close(n, l, E_RANGE);
+        return;
+    }
+    uint32_t a = ask_find(l, slot, m->piece * s->geo.piece_blocks + m->begin / BLOCK_SIZE);
+    if (a == NONE)
+        return;
+    if (!l->asks[a].late)
+        picker_unask(s->picker, l->asks[a].block);
+    ask_remove(n, l, a);
+    node_wake_links(n);
+}
+
+void exchange_message(struct node *n, struct nlink *l, uint32_t slot, const struct wire_msg *m,
+                      const struct event *ev)
+{
+    struct stream *st = stream_of(n, link_index(n, l), slot);
+    struct slot *s = &n->slots[slot];
+    if (!stream_live(st) || !release_slot_shared(s))
+        return; /* it crossed a shut of ours */
+    l->ready = true;
+    if (m->id == MSG_choke || m->id == MSG_unchoke) {
+        st->far_unchoked = m->id == MSG_unchoke;
+    } else if (m->id == MSG_interested || m->id == MSG_not_interested) {
+        st->far_want = m->id == MSG_interested;
+        upload_plan(n);
+    } else if (m->id == MSG_bitfield) {
+        far_greets(n, l, slot, m->bitfield.map, false);
+    } else if (m->id == MSG_have_all || m->id == MSG_have_none) {
+        far_greets(n, l, slot, (struct bytes){NULL, 0}, m->id == MSG_have_all);
+    } else if (m->id == MSG_have) {
+        far_has(n, l, slot, m->have.piece);
+    } else if (m->id == MSG_haves) {
+        far_haves(n, l, slot, &m->haves);
+    } else if (m->id == MSG_donthave) {
+        far_lost(n, l, slot, m->donthave.piece);
+    } else if (m->id == MSG_request) {
+        upload_on_request(n, l, slot, &m->request);
+    } else if (m->id == MSG_cancel) {
+        upload_on_cancel(n, l, slot, &m->cancel);
+    } else if (m->id == MSG_piece) {
+        on_piece(n, l, slot, &m->piece, ev);
+    } else if (m->id == MSG_reject) {
+        on_reject(n, l, slot, &m->reject);
+    } else if (m->id == MSG_bad_block) {
+        upload_on_bad_block(n, l, slot, m->bad_block.block);
+    } /* suggest and allowed_fast are advice that is not taken */
+}
+
+/* A chunk of leaf hashes, or the refusal of one. */
+void exchange_hash_reply(struct node *n, struct nlink *l, const struct wire_msg *m,
+                         const struct event *ev)
+{
+    /* hashes and hash_reject have the same layout. */
+    const struct msg_hashes *h = &m->hashes;
+    uint32_t chunk = h->index / CHUNK_BLOCKS;
+    for (uint32_t i = 0; i < n->lim.images; i++) {
+        struct slot *s = &n->slots[i];
+        struct stream *st = stream_of(n, link_index(n, l), i);
+        if (!release_slot_used(s) || st->chunk_out != chunk || h->index % CHUNK_BLOCKS != 0 ||
+            memcmp(s->m.tree_root.b, h->root, 32) != 0)
+            continue;
+        st->chunk_out = NONE;
+        l->ready = true;
+        if (m->id == MSG_hash_reject || n->ops_used >= n->lim.store_ops) {
+            picker_chunk_failed(s->picker, chunk);
+            st->chunk_deadline = n->now + CHUNK_PAUSE;
+            return;
+        }
+        if (ev->msg.body_len != geometry_chunk_len(&s->geo) || h->length != s->geo.chunk_hashes) {
+            picker_chunk_failed(s->picker, chunk);
+            link_close(n, l, E_FORMAT);
+            return;
+        }
+        store_begin(n, l, i, true, chunk, ev);
+        return;
+    }
+}
+
+/* ---- what storing said ---- */
+
+void exchange_piece_gained(struct node *n, uint32_t slot, uint32_t piece)
+{
+    struct slot *s = &n->slots[slot];
+    s->gained[s->gained_count++] = (uint16_t)piece;
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        struct nlink *l = &n->links[i];
+        struct stream *st = stream_of(n, i, slot);
+        if (!link_live(l) || !st->greeted)
+            continue;
+        if (st->haves_at == USEC_NEVER)
+            st->haves_at = n->now + SEC / 4;
+        interest(n, l, slot);
+        l->ready = true;
+    }
+    upload_plan(n);
+}
+
+void exchange_block_lost(struct node *n, uint32_t slot, uint32_t block)
+{
+    struct slot *s = &n->slots[slot];
+    if (!picker_lost(s->picker, block))
+        return;
+    uint32_t piece = block / s->geo.piece_blocks;
+    log_warn(n->log, "image.block_lost", "slot=%" PRIu32 " block=%" PRIu32, slot, block);
+    uint32_t at = 0;
+    while (at < s->gained_count && s->gained[at] != piece)
+        at++;
+    if (at < s->gained_count) {
+        s->gained_count--;
+        memmove(s->gained + at, s->gained + at + 1, (s->gained_count - at) * sizeof(s->gained[0]));
+    }
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        struct stream *st = stream_of(n, i, slot);
+        if (!link_live(&n->links[i]) || !st->greeted)
+            continue;
+        if (st->told > at) {
+            st->told--;
+            st->lost = piece;
+        }
+    }
+    release_set_state(n, s, RELEASE_FETCHING);
+    exchange_update_interest(n, slot);
+    node_wake_links(n);
+}
+
+static void blame(struct node *n, struct nlink *l, const struct store_op *op, enum err e)
+{
+    if (l == NULL)
+        return;
+    log_warn(n->log, "block.bad", "%s=%" PRIu32 " err=%s", op->chunk ? "chunk" : "block", op->index,
+             err_name(e));
+    peers_ban(n, &l->who.node, op->chunk ? "hashes" : "block");
+    if (!link_live(l))
+        return;
+    if (!op->chunk) {
+        l->bad_due = true;
+        l->bad_slot = op->slot;
+        l->bad_block = op->index;
+    }
+    link_close(n, l, e);
+}
+
+static void stored_block(struct node *n, struct nlink *l, const struct store_op *op)
+{
+    struct slot *s = &n->slots[op->slot];
+    if (l != NULL && l->origin)
+        s->bytes_origin += op->len;
+    else
+        s->bytes_peer += op->len;
+    if (picker_stored(s->picker, op->index))
+        exchange_piece_gained(n, op->slot, op->index / s->geo.piece_blocks);
+    if (picker_complete(s->picker))
+        release_complete(n, s);
+}
+
+static void store_failed(struct node *n, struct nlink *l, const struct store_op *op, enum err e)
+{
+    struct slot *s = &n->slots[op->slot];
+    if (op->chunk)
+        picker_chunk_failed(s->picker, op->index);
+    else
+        picker_failed(s->picker, op->index);
+    if (e == E_HASH || e == E_PROOF) {
+        s->bytes_wasted += op->len;
+        blame(n, l, op, e);
+    } else if (e != E_STATE) {
+        release_storage_failed(n, s, e);
+    }
+    node_wake_links(n);
+}
+
+void exchange_stored(struct node *n, const struct event *ev)
+{
+    assert(ev->op >= 1 && ev->op <= n->lim.store_ops && n->ops[ev->op - 1].used);
+    struct store_op op = n->ops[ev->op - 1];
+    n->ops[ev->op - 1].used = false;
+    n->ops_used--;
+    struct slot *s = &n->slots[op.slot];
+    s->stores--;
+    struct nlink *l = op.link != NONE ? &n->links[op.link] : NULL;
+    if (l != NULL)
+        l->stores--;
+    if (release_slot_used(s) && s->opened) {
+        if (ev->err != E_OK)
+            store_failed(n, l, &op, ev->err);
+        else if (op.chunk)
+            picker_chunk_stored(s->picker, op.index);
+        else
+            stored_block(n, l, &op);
+        if (ev->err == E_OK && op.chunk)
+            node_wake_links(n);
+    }
+    if (l != NULL && l->phase == LINK_GONE && l->stores == 0)
+        l->phase = LINK_FREE;
+    if (l != NULL)
+        l->ready = true;
+}
+
+/* ---- asking ---- */
+
+static bool next_cancel(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
+{
+    if (l->cancels_count == 0)
+        return false;
+    uint32_t slot = l->cancels[0].slot, block = l->cancels[0].block;
+    const struct slot *s = &n->slots[slot];
+    if (upload_select(l, slot, act, head, n->now))
+        return true;
+    l->cancels_count--;
+    memmove(l->cancels, l->cancels + 1, l->cancels_count * sizeof(l->cancels[0]));
+    struct wire_msg m;
+    memset(&m, 0, sizeof(m));
+    m.id = MSG_cancel;
+    m.cancel.piece = block / s->geo.piece_blocks;
+    m.cancel.begin = block % s->geo.piece_blocks * BLOCK_SIZE;
+    m.cancel.length = geometry_block_len(&s->geo, block);
+    link_emit(l, act, head, &m, (struct span){0, 0, 0}, n->now);
+    return true;
+}
+
+static uint32_t log2_of(uint32_t v)
+{
+    uint32_t r = 0;
+    while (v > 1) {
+        v >>= 1;
+        r++;
+    }
+    return r;
+}
+
+/* BEP 52 counts the layers below the requested hashes' own root as proof layers that are omitted.
+ */
+uint32_t exchange_proof_count(const struct geometry *g)
+{
+    return g->proof_layers == 0 ? 0 : g->proof_layers + log2_of(g->chunk_hashes) - 1;
+}
+
+static bool next_chunk(struct node *n, struct nlink *l, uint32_t slot, struct action *act,
+                       uint8_t *head)
+{
+    struct stream *st = stream_of(n, link_index(n, l), slot);
+    struct slot *s = &n->slots[slot];
+    if (st->chunk_out != NONE || n->now < st->chunk_deadline || n->ops_used >= n->lim.store_ops)
+        return false;
+    uint32_t chunk =
+        picker_next_chunk(s->picker, bytes_of(st->bits, (s->geo.pieces + 7) / 8), &n->rng);
+    if (chunk == PICKER_NONE)
+        return false;
+    st->chunk_out = chunk;
+    st->chunk_deadline = n->now + CHUNK_TIMEOUT;
+    struct wire_msg m;
+    memset(&m, 0, sizeof(m));
+    m.id = MSG_hash_request;
+    memcpy(m.hash_request.root, s->m.tree_root.b, 32);
+    m.hash_request.index = chunk * CHUNK_BLOCKS;
+    m.hash_request.length = s->geo.chunk_hashes;
+    m.hash_request.proof = exchange_proof_count(&s->geo);
+    link_emit(l, act, head, &m, (struct span){0, 0, 0}, n->now);
+    return true;
+}
+
+static uint32_t choose_block(struct node *n, struct nlink *l, uint32_t slot)
+{
+    struct stream *st = stream_of(n, link_index(n, l), slot);
+    struct slot *s = &n->slots[slot];
+    uint32_t mine[512];
+    uint32_t count = 0;
+    if (picker_in_endgame(s->picker)) {
+        for (uint32_t i = 0; i < l->asks_count && count < 512; i++) {
+            if (l->asks[i].slot == slot)
+                mine[count++] = l->asks[i].block;
+        }
+    }
+    return picker_next(s->picker, link_index(n, l), bytes_of(st->bits, (s->geo.pieces + 7) / 8),
+                       mine, count, &n->rng);
+}
+
+static bool next_block(struct node *n, struct nlink *l, uint32_t slot, struct action *act,
+                       uint8_t *head)
+{
+    struct stream *st = stream_of(n, link_index(n, l), slot);
+    const struct slot *s = &n->slots[slot];
+    uint32_t window = l->misses >= MISSES_SLOW ? 1 : l->window;
+    if (!st->far_unchoked || l->asks_count >= n->lim.requests || asks_live(l) >= window ||
+        n->asks_out + n->ops_used >= n->lim.store_ops || !bucket_ready(&n->down, n->now))
+        return false;
+    /* The select goes first, so that no block is chosen for a message that is not this one. */
+    if (st->want && upload_select(l, slot, act, head, n->now))
+        return true;
+    uint32_t block = choose_block(n, l, slot);
+    if (block == PICKER_NONE)
+        return false;
+    uint32_t len = geometry_block_len(&s->geo, block);
+    bucket_take(&n->down, n->now, len);
+    uint64_t rate = meter_rate(&l->down, n->now);
+    l->asks[l->asks_count++] = (struct ask){
+        .block = block,
+        .slot = (uint16_t)slot,
+        .at = n->now,
+        .deadline = n->now + rate_deadline(&l->rtt, rate, l->asks_count * BLOCK_SIZE),
+    };
+    n->asks_out++;
+    struct wire_msg m;
+    memset(&m, 0, sizeof(m));
+    m.id = MSG_request;
+    m.request.piece = block / s->geo.piece_blocks;
+    m.request.begin = block % s->geo.piece_blocks * BLOCK_SIZE;
+    m.request.length = len;
+    link_emit(l, act, head, &m, (struct span){0, 0, 0}, n->now);
+    return true;
+}
+
+bool exchange_next_request(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
+{
+    if (next_cancel(n, l, act, head))
+        return true;
+    for (uint32_t i = 0; i < n->lim.images; i++) {
+        struct slot *s = &n->slots[i];
+        struct stream *st = stream_of(n, link_index(n, l), i);
+        if (s->state != RELEASE_FETCHING || !s->opened || !stream_live(st) || !st->far_greeted)
+            continue;
+        if (next_chunk(n, l, i, act, head))
+            return true;
+        if (st->want && next_block(n, l, i, act, head))
+            return true;
+    }
+    return false;
+}
+
+/* ---- time ---- */
+
+static bool peers_wanted(const struct node *n)
+{
+    uint32_t target = n->lim.links / 2 < LINKS_TARGET ? n->lim.links / 2 : LINKS_TARGET;
+    if (n->links_count >= target)
+        return false;
+    for (uint32_t i = 0; i < n->lim.images; i++) {
+        if (n->slots[i].state == RELEASE_FETCHING && n->slots[i].opened)
+            return true;
+    }
+    return false;
+}
+
+usec exchange_deadline(const struct node *n, const struct nlink *l)
+{
+    usec t = USEC_NEVER;
+    for (uint32_t i = 0; i < l->asks_count; i++) {
+        usec d = l->asks[i].late ? l->asks[i].deadline + LATE_KEEP : l->asks[i].deadline;
+        t = d < t ? d : t;
+    }
+    for (uint32_t i = 0; i < n->lim.images; i++) {
+        const struct stream *st = stream_of(n, link_index(n, l), i);
+        if (!stream_live(st))
+            continue;
+        if (st->haves_at < t)
+            t = st->haves_at;
+        if (st->chunk_deadline > n->now && n->slots[i].state == RELEASE_FETCHING &&
+            st->chunk_deadline < t)
+            t = st->chunk_deadline;
+    }
+    if (l->uploads_count > 0 && n->up.rate != 0 && l->queued < n->lim.window) {
+        struct bucket b = n->up;
+        usec d = bucket_ready_at(&b, n->now);
+        if (d > n->now && d < t)
+            t = d;
+    }
+    if (n->down.rate != 0 && l->asks_count < l->window) {
+        struct bucket b = n->down;
+        usec d = bucket_ready_at(&b, n->now);
+        if (d > n->now && d < t)
+            t = d;
+    }
+    if (l->phase == LINK_READY && peers_wanted(n)) {
+        usec every = n->links_count < 6 ? PEERS_SOON : PEERS_EVERY;
+        if (l->peers_asked + every < t)
+            t = l->peers_asked + every;
+    }
+    return t;
+}
+
+static void asks_expire(struct node *n, struct nlink *l)
+{
+    for (uint32_t i = l->asks_count; i-- > 0;) {
+        struct ask *a = &l->asks[i];
+        if (a->late && n->now >= a->deadline + LATE_KEEP) {
+            ask_remove(n, l, i);
+        } else if (!a->late && n->now >= a->deadline) {
+            picker_unask(n->slots[a->slot].picker, a->block);
+            a->late = 1;
+            n->asks_out--;
+            l->misses++;
+            node_wake_links(n);
+        }
+    }
+    if (l->misses > MISSES_MAX && l->asks_count > 0 && n->now >= l->heard + 10 * SEC)
+        link_close(n, l, E_TIMEOUT);
+}
+
+void exchange_time(struct node *n, struct nlink *l)
+{
+    asks_expire(n, l);
+    if (!link_live(l))
+        return;
+    for (uint32_t i = 0; i < n->lim.images; i++) {
+        struct stream *st = stream_of(n, link_index(n, l), i);
+        if (st->chunk_out != NONE && n->now >= st->chunk_deadline) {
+            picker_chunk_failed(n->slots[i].picker, st->chunk_out);
+            st->chunk_out = NONE;
+            st->chunk_deadline = n->now + CHUNK_PAUSE;
+            l->misses++;
+        }
+    }
+    usec every = n->links_count < 6 ? PEERS_SOON : PEERS_EVERY;
+    if (l->phase == LINK_READY && peers_wanted(n) && n->now >= l->peers_asked + every) {
+        l->peers_asked = n->now;
+        for (uint32_t i = 0; i < n->lim.images; i++) {
+            if (n->slots[i].state == RELEASE_FETCHING)
+                stream_of(n, link_index(n, l), i)->peers_due = true;
+        }
+    }
+}

@@ -1,0 +1,480 @@
+/* The node's insides, shared by the files of src/node only.
+ *
+ * State is queued, messages are not: events set flags and small fixed rings here, and node_next()
+ * builds the next message of a link when that link has credit.  So HAVEs coalesce, cancels of what
+ * was not sent are free, and memory is bounded by struct limits.
+ *
+ *   node.c      start, time, the order of actions, deadlines
+ *   links.c     the link table: up, down, credit, hello, duplicates, dispatch, sending
+ *   peers.c     addresses: dialling, peer lists, bans
+ *   lan.c       announcements on the LAN
+ *   objects.c   small objects: roots, revocation lists, withdrawals, manifests by get and data
+ *   release.c   image slots: taking a manifest, storage, completion, supersession
+ *   install.c   what runs now, freshness, the installer, confirm and reject
+ *   version.c   the version check in its five cases
+ *   exchange.c  block exchange, what we want: interest, requests, chunks, arrival, blame
+ *   upload.c    block exchange, what we give: bitfields, haves, choking, serving
+ *   status.c    what status and the simulator may look at */
+#pragma once
+
+#include "fwswarm/node.h"
+#include "fwswarm/wire.h"
+#include "swarm/known.h"
+#include "swarm/picker.h"
+#include "swarm/rate.h"
+#include "swarm/trickle.h"
+#include "track/table.h"
+
+#define NONE                 UINT32_MAX
+#define FAR_OPENS            8u /* slots of the other side remembered per link */
+#define PENDING_GETS         4u /* objects asked of us and not yet answered, per link */
+#define PENDING_CHUNKS       4u /* chunk requests of a link waiting here */
+#define CANCELS              8u
+#define SENT_RING            32u /* blocks last sent on a link, for judging bad_block */
+#define WANTS                8u  /* small objects wanted at once */
+#define SAVES                64u /* records waiting to be saved */
+#define TELLS                64u
+#define HINTS                4u
+#define LAN_MAX              16u
+#define LAN_PACKETS_A_SECOND 20u
+#define LAN_BUCKET_RATE      20480u /* so that the bucket's least burst holds 32 packets */
+#define TABLE_SHARE          4u     /* announce table entries per known address */
+#define UPLOAD_SLOTS         4u
+#define LINKS_TARGET         16u
+#define HALF_OPEN_MAX        8u
+#define ASK_NONCE            16u
+
+/* A block asked of a link. */
+struct ask {
+    uint32_t block;
+    uint16_t slot;
+    uint16_t late; /* its deadline passed: no longer counted as asked */
+    usec deadline;
+    usec at;
+};
+
+/* A block that a link asked of us. */
+struct upload {
+    uint32_t block;
+    uint16_t slot;
+    uint16_t reject; /* answer with a reject */
+};
+
+/* One image on one link. */
+struct stream {
+    bool open_sent, open_got;  /* live when both */
+    bool greeted, far_greeted; /* bitfield or its short forms: sent, received */
+    bool want, want_sent;      /* interested */
+    bool far_want;
+    bool unchoked, unchoked_sent; /* we serve it */
+    bool far_unchoked;            /* it serves us */
+    bool held_due;                /* say `held` */
+    bool peers_due;               /* ask for peers */
+    bool peers_reply;             /* answer want_peers */
+    bool shut_due;
+    uint8_t peers_want;
+    uint32_t told;         /* entries of slot.gained that it knows */
+    uint32_t lost;         /* a piece to withdraw, or NONE */
+    uint32_t far_have;     /* pieces it holds */
+    uint32_t served;       /* blocks served since unchoked */
+    uint32_t served_total; /* blocks ever served */
+    uint32_t chunk_out;    /* chunk asked of it, or NONE */
+    usec chunk_deadline;
+    uint32_t chunk_in[PENDING_CHUNKS];
+    uint32_t chunk_in_count;
+    usec haves_at; /* when untold pieces must be told; USEC_NEVER = none */
+    uint8_t *bits; /* pieces it holds, limits.pieces bits */
+};
+
+enum link_phase { LINK_FREE, LINK_HELLO, LINK_READY, LINK_CLOSING, LINK_GONE };
+
+struct nlink {
+    uint32_t id;
+    enum link_phase phase;
+    bool dialled, ready; /* ready: may have something to send */
+    bool hello_due, state_due, offer_due, ask_due, answer_due, agree_due, bye_due, close_due;
+    bool bad_due; /* a bad_block to send before closing */
+    bool origin;  /* a verify node */
+    enum err close_err;
+    struct member who;
+    struct addr addr;          /* as connected */
+    uint16_t port;             /* where it listens, from its hello */
+    struct known_entry *known; /* of our dial, or NULL */
+    usec since, heard, drained, spoke;
+    uint32_t queued;           /* bytes handed to the host and not yet sent */
+    uint32_t stores;           /* stores under way with its bytes */
+    int32_t out_slot, in_slot; /* selected: ours as last sent; theirs as last resolved */
+    uint32_t far_count;
+    struct {
+        uint16_t slot;
+        int16_t mine;
+        struct digest manifest;
+    } far[FAR_OPENS];
+    uint32_t state_root, list_root, list_version;
+    struct {
+        bool set;
+        uint32_t root_version;
+        uint64_t sequence;
+        struct digest manifest, model;
+        bool refused;
+    } offer;
+    uint32_t offer_next;     /* next slot to offer while offer_due */
+    uint32_t withdrawn_next; /* next withdrawal to mention */
+    struct msg_get gets[PENDING_GETS];
+    uint32_t gets_count;
+    uint8_t nonce[ASK_NONCE]; /* of our question under way */
+    bool asked;
+    struct msg_ask my_ask; /* as sent, for judging the answer and for `agree` */
+    char my_version[VERSION_MAX];
+    struct msg_ask far_ask; /* to be answered */
+    char far_version[VERSION_MAX];
+    struct sig far_answer_sig;
+    uint8_t agree_hash[32], answer_hash[32];
+    bool answered_joint;
+    uint32_t asks_count, uploads_count;
+    struct ask *asks;       /* limits.requests */
+    struct upload *uploads; /* limits.uploads, a ring */
+    uint32_t uploads_head;
+    struct {
+        uint32_t block;
+        uint16_t slot;
+    } cancels[CANCELS];
+    uint32_t cancels_count;
+    struct {
+        uint32_t block;
+        uint16_t slot;
+    } sent[SENT_RING];
+    uint32_t sent_next;
+    uint32_t bad_block;
+    uint16_t bad_slot;
+    uint32_t misses, faults, false_claims;
+    struct meter down;
+    struct rtt rtt;
+    uint32_t window; /* blocks */
+    uint64_t bytes_up, bytes_down;
+    usec peers_asked;
+};
+
+/* One image. */
+struct slot {
+    enum release_state state;
+    enum err err;
+    bool newest; /* its model's release in force */
+    bool opened; /* storage is open */
+    bool open_due, shut_due, shut_remove, check_due, checking;
+    bool save_manifest, save_release;
+    bool adopt;
+    bool opening;     /* the host is at it: the place is not free */
+    bool recheck_all; /* the block check after a flat digest that disagreed */
+    uint32_t stores;  /* stores under way */
+    struct manifest m;
+    struct geometry geo;
+    struct picker *picker;
+    uint16_t *gained; /* pieces in the order they were gained, limits.pieces */
+    uint32_t gained_count;
+    uint64_t bytes_origin, bytes_peer, bytes_resumed, bytes_up, bytes_wasted;
+    uint32_t recheck; /* a block to hash again, or NONE */
+    usec since, complete_at;
+    /* install */
+    uint32_t install_tries;
+    int32_t install_code;
+    usec install_at;
+    uint32_t install_batch; /* save batch that must be durable before the installer starts */
+    bool tell_install;
+    uint8_t boot[16];
+    bool loaded; /* from a record: the previous run's */
+};
+
+struct store_op {
+    bool used, chunk;
+    uint16_t slot;
+    uint32_t index; /* block or chunk */
+    uint32_t link;  /* index into the link table */
+    uint32_t len;
+};
+
+struct want {
+    uint8_t kind; /* 0 = free */
+    uint32_t number;
+    struct digest id;
+    uint32_t link; /* index asked, or NONE */
+    bool sent;
+    usec deadline;
+};
+
+struct save_item {
+    uint32_t object;
+    struct bytes data; /* p == NULL: built when emitted; n == 1 then means delete */
+};
+
+struct tell_item {
+    enum tell what;
+    uint32_t slot;
+    struct digest digest;
+};
+
+/* A release announced on the LAN whose manifest we do not have yet. */
+struct hint {
+    struct digest manifest;
+    struct addr addr; /* who claimed it last */
+    uint32_t dials, claims;
+    usec until; /* ignored until then */
+};
+
+struct withdrawn {
+    struct digest manifest, model;
+    uint32_t root_version;
+    uint64_t sequence;
+    bool used;
+};
+
+struct current {
+    bool known;
+    struct digest digest;
+    char version[VERSION_MAX + 1];
+    uint32_t root_version;
+    uint64_t sequence; /* 0 = unknown */
+    uint8_t boot[16];
+    bool boot_known;
+    bool mismatch;
+};
+
+struct node {
+    struct limits lim;
+    struct node_config conf;
+    struct rng rng;
+    struct log *log;
+    usec now;
+    bool started, loaded, stopping;
+    struct signer identity;
+    struct member self;
+    struct digest model; /* our model id; zero when every model */
+    struct trust trust;
+    uint32_t root_at_start;
+    struct current current;
+    uint32_t floor_root;
+    uint64_t floor_sequence;
+    struct slot *slots;
+    struct nlink *links;
+    struct stream *streams; /* links x images */
+    uint32_t links_count, next_link;
+    struct known known;
+    struct bans bans;
+    struct table table;
+    struct store_op *ops;
+    uint32_t ops_used, asks_out;
+    struct {
+        bool due;
+        struct span at;
+        struct body *body;
+        uint32_t op;
+    } store;
+    struct save_item saves[SAVES];
+    uint32_t saves_count, saves_head, save_batch;
+    uint32_t trust_batch; /* batch that makes a new root or list durable; 0 = none */
+    struct tell_item tells[TELLS];
+    uint32_t tells_count;
+    struct want wants[WANTS];
+    struct withdrawn *withdrawals;
+    struct hint hints[HINTS];
+    struct {
+        struct known_entry *entry;
+        uint32_t op;
+    } dials[HALF_OPEN_MAX];
+    uint32_t dials_count, dial_op;
+    uint8_t boot[8];
+    struct trickle trickle[LAN_MAX];
+    bool cast_due[LAN_MAX];
+    uint8_t fleet_tag[8];
+    struct bucket up, down, datagrams;
+    usec poll_at;
+    struct {
+        bool on;
+        usec since;
+        uint32_t verify, peers;
+        uint8_t sources;
+    } fresh;
+    usec fresh_at;
+    uint64_t cases[5], jointly, mismatches, bytes_up, bytes_down;
+    uint32_t unchoked; /* streams being served */
+};
+
+/* ---- small helpers ---- */
+static inline struct stream *stream_of(const struct node *n, uint32_t link, uint32_t slot)
+{
+    return &n->streams[(size_t)link * n->lim.images + slot];
+}
+static inline uint32_t link_index(const struct node *n, const struct nlink *l)
+{
+    return (uint32_t)(l - n->links);
+}
+static inline bool stream_live(const struct stream *s)
+{
+    return s->open_sent && s->open_got;
+}
+static inline bool bit_get(const uint8_t *bits, uint32_t i)
+{
+    return (bits[i >> 3] & (0x80u >> (i & 7))) != 0;
+}
+static inline void bit_set(uint8_t *bits, uint32_t i)
+{
+    bits[i >> 3] = (uint8_t)(bits[i >> 3] | (0x80u >> (i & 7)));
+}
+static inline void bit_clear(uint8_t *bits, uint32_t i)
+{
+    bits[i >> 3] = (uint8_t)(bits[i >> 3] & ~(0x80u >> (i & 7)));
+}
+static inline bool link_live(const struct nlink *l)
+{
+    return l->phase == LINK_HELLO || l->phase == LINK_READY;
+}
+static inline struct bytes digest_bytes(const struct digest *d)
+{
+    return bytes_of(d->b, sizeof(d->b));
+}
+
+/* ---- node.c ---- */
+void node_tell(struct node *n, enum tell what, uint32_t slot, const struct digest *digest);
+/* Queues a record; data.p == NULL: the record is built when it is emitted.  Returns the batch. */
+uint32_t node_save(struct node *n, uint32_t object, struct bytes data);
+void node_delete(struct node *n, uint32_t object);
+void node_wake_links(struct node *n); /* every link may have something to send */
+
+/* ---- links.c ---- */
+struct nlink *link_find(struct node *n, uint32_t id);
+void link_up(struct node *n, const struct event *ev);
+void link_down(struct node *n, const struct event *ev);
+void link_message(struct node *n, const struct event *ev);
+void link_sent(struct node *n, const struct event *ev);
+void link_close(struct node *n, struct nlink *l, enum err e);
+bool link_next(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
+usec link_deadline(const struct node *n, const struct nlink *l);
+void link_time(struct node *n, struct nlink *l);
+void links_rejudge(struct node *n); /* after the trust changed */
+/* Fills act with an encoded message; bytes = head + span. */
+void link_emit(struct nlink *l, struct action *act, uint8_t *head, const struct wire_msg *m,
+               struct span span, usec now);
+
+/* ---- peers.c ---- */
+void peers_know(struct node *n, const struct addr *addr, enum known_source src, bool verify);
+bool peers_next_dial(struct node *n, struct action *act);
+void peers_dial_result(struct node *n, uint32_t op, struct nlink *up, enum err e);
+usec peers_deadline(const struct node *n);
+uint32_t peers_verify_wanted(const struct node *n);
+void peers_on_list(struct node *n, struct nlink *l, const struct msg_peers *m);
+void peers_on_want(struct node *n, struct nlink *l, const struct msg_want_peers *m);
+void peers_build_reply(struct node *n, struct nlink *l, uint32_t slot, struct wire_msg *m,
+                       uint8_t *scratch);
+void peers_ban(struct node *n, const struct key *who, const char *why);
+
+/* ---- lan.c ---- */
+void lan_start(struct node *n);
+void lan_datagram(struct node *n, const struct event *ev);
+void lan_time(struct node *n);
+void lan_news(struct node *n);
+bool lan_next(struct node *n, struct action *act, uint8_t *head);
+usec lan_deadline(const struct node *n);
+/* A dial to addr, or the link that came of it, is over. */
+void lan_dial_ended(struct node *n, const struct addr *addr);
+
+/* ---- objects.c ---- */
+void objects_want(struct node *n, struct nlink *l, uint8_t kind, uint32_t number,
+                  const struct digest *id);
+void objects_on_state(struct node *n, struct nlink *l, const struct msg_state *m);
+void objects_on_get(struct node *n, struct nlink *l, const struct msg_get *m);
+void objects_on_data(struct node *n, struct nlink *l, const struct msg_data *m, struct bytes data);
+void objects_on_nodata(struct node *n, struct nlink *l, const struct msg_nodata *m);
+void objects_on_withdrawn(struct node *n, struct nlink *l, const struct msg_withdrawn *m);
+void objects_link_gone(struct node *n, uint32_t link);
+bool objects_next(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
+void objects_time(struct node *n);
+usec objects_deadline(const struct node *n);
+void objects_take_roots(struct node *n, struct bytes chain, bool save_known);
+enum err objects_take_revocations(struct node *n, struct bytes list, bool save);
+enum err objects_take_withdrawal(struct node *n, struct bytes data, uint32_t index);
+const struct withdrawn *objects_withdrawn(const struct node *n, const struct digest *manifest);
+void objects_trust_changed(struct node *n);
+
+/* ---- release.c ---- */
+/* Our newest release in force of a model, or NULL. */
+struct slot *release_newest(const struct node *n, const struct digest *model);
+struct slot *release_by_manifest(const struct node *n, const struct digest *id);
+bool release_slot_used(const struct slot *s);
+bool release_slot_shared(const struct slot *s); /* fetched or served: exists on links */
+enum err release_take(struct node *n, struct bytes envelope, uint32_t load_slot, uint32_t from);
+void release_load_state(struct node *n, uint32_t slot, struct bytes data);
+size_t release_save_state(const struct slot *s, uint8_t *out);
+void release_ready(struct node *n);
+void release_opened(struct node *n, const struct event *ev);
+void release_complete(struct node *n, struct slot *s);
+void release_checked(struct node *n, const struct event *ev);
+void release_withdraw(struct node *n, struct slot *s);
+void release_drop(struct node *n, struct slot *s);
+void release_consider(struct node *n, struct nlink *l, const struct digest *model,
+                      uint32_t root_version, uint64_t sequence, const struct digest *manifest);
+void release_set_state(struct node *n, struct slot *s, enum release_state state);
+void release_adopt(struct node *n, uint32_t slot);
+/* The world's fault (disk full, I/O): stop, say so, try again later. */
+void release_storage_failed(struct node *n, struct slot *s, enum err e);
+void release_retry(struct node *n, struct slot *s);
+void release_clean_older(struct node *n, const struct slot *newest);
+bool release_next(struct node *n, struct action *act);
+bool release_wanted_model(const struct node *n, const struct digest *model);
+
+/* ---- install.c ---- */
+void install_current(struct node *n, const struct event *ev);
+void install_consider(struct node *n, struct slot *s);
+void install_result(struct node *n, uint32_t slot, int32_t code);
+void install_confirm(struct node *n);
+void install_reject(struct node *n);
+void install_saved(struct node *n, uint32_t batch, enum err e);
+void install_fresh_answer(struct node *n, const struct nlink *l);
+void install_time(struct node *n);
+usec install_deadline(const struct node *n);
+bool install_floor_allows(const struct node *n, const struct manifest *m);
+void install_loaded(struct node *n);
+size_t install_floor_encode(const struct node *n, uint8_t *out);
+void install_floor_load(struct node *n, struct bytes data);
+
+/* ---- version.c ---- */
+void version_ask_all(struct node *n);
+void version_compare_own(struct node *n, const struct digest *manifest);
+void version_build_ask(struct node *n, struct nlink *l, struct wire_msg *m);
+void version_build_answer(struct node *n, struct nlink *l, struct wire_msg *m);
+void version_build_agree(struct node *n, struct nlink *l, struct wire_msg *m);
+void version_on_ask(struct node *n, struct nlink *l, const struct msg_ask *m);
+void version_on_answer(struct node *n, struct nlink *l, const struct msg_answer *m);
+void version_on_agree(struct node *n, struct nlink *l, const struct msg_agree *m);
+
+/* ---- exchange.c ---- */
+/* Resolves opens in both directions for a slot that appeared. */
+void exchange_slot_appeared(struct node *n, uint32_t slot);
+void exchange_slot_gone(struct node *n, uint32_t slot);
+void exchange_link_gone(struct node *n, struct nlink *l);
+/* The other side shut its slot. */
+void exchange_stream_closed(struct node *n, struct nlink *l, uint32_t slot);
+uint32_t exchange_proof_count(const struct geometry *g);
+/* Block messages on a stream; ev for a body. */
+void exchange_message(struct node *n, struct nlink *l, uint32_t slot, const struct wire_msg *m,
+                      const struct event *ev);
+void exchange_stored(struct node *n, const struct event *ev);
+void exchange_update_interest(struct node *n, uint32_t slot);
+bool exchange_next_request(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
+void exchange_time(struct node *n, struct nlink *l);
+usec exchange_deadline(const struct node *n, const struct nlink *l);
+void exchange_piece_gained(struct node *n, uint32_t slot, uint32_t piece);
+void exchange_block_lost(struct node *n, uint32_t slot, uint32_t block);
+void exchange_hash_reply(struct node *n, struct nlink *l, const struct wire_msg *m,
+                         const struct event *ev);
+
+/* ---- upload.c ---- */
+void upload_plan(struct node *n); /* choose whom to serve; called when something changed */
+bool upload_next_control(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
+bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
+void upload_on_request(struct node *n, struct nlink *l, uint32_t slot, const struct msg_request *m);
+void upload_on_cancel(struct node *n, struct nlink *l, uint32_t slot, const struct msg_cancel *m);
+void upload_on_hash_request(struct node *n, struct nlink *l, const struct msg_hash_request *m);
+void upload_stream_gone(struct node *n, struct nlink *l, uint32_t slot);
+void upload_on_bad_block(struct node *n, struct nlink *l, uint32_t slot, uint32_t block);
+/* Selects a slot on a link before a block message: true when a select had to be emitted first. */
+bool upload_select(struct nlink *l, uint32_t slot, struct action *act, uint8_t *head, usec now);

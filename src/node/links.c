@@ -1,0 +1,681 @@
+/* Links: the table, the life of one link, the dispatch of its messages, and what it says next.
+ *
+ * A link is `hello` until both sides said what they speak, then `ready`.  A closed link keeps its
+ * place until the blocks it sent are judged, so that a peer cannot send garbage and hang up to keep
+ * its name.  Two nodes that dial each other at once keep the link of the smaller key. */
+#include "node/internal.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define HELLO_TIMEOUT (5 * SEC)
+#define IDLE_SAY      (60 * SEC)
+#define IDLE_CLOSE    (180 * SEC)
+#define DRAIN_TIMEOUT (20 * SEC)
+#define CONTROL_ROOM  65536u
+#define FAULTS_MAX    32u
+
+struct nlink *link_find(struct node *n, uint32_t id)
+{
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        struct nlink *l = &n->links[i];
+        if (l->phase != LINK_FREE && l->phase != LINK_GONE && l->id == id)
+            return l;
+    }
+    return NULL;
+}
+
+static void key_hex8(char out[17], const struct key *k)
+{
+    hex_encode(out, k->b, 4);
+}
+
+/* ---- up and down ---- */
+
+/* A free place, else one that is only kept for judgement: its blocks are then judged without a name
+ * to blame. */
+static struct nlink *link_slot(struct node *n)
+{
+    uint32_t gone = NONE;
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        if (n->links[i].phase == LINK_FREE)
+            return &n->links[i];
+        if (n->links[i].phase == LINK_GONE)
+            gone = i;
+    }
+    if (gone == NONE)
+        return NULL;
+    for (uint32_t i = 0; i < n->lim.store_ops; i++) {
+        if (n->ops[i].used && n->ops[i].link == gone)
+            n->ops[i].link = NONE;
+    }
+    return &n->links[gone];
+}
+
+static void link_reset(struct node *n, struct nlink *l)
+{
+    struct ask *asks = l->asks;
+    struct upload *uploads = l->uploads;
+    memset(l, 0, sizeof(*l));
+    l->asks = asks;
+    l->uploads = uploads;
+    l->out_slot = l->in_slot = -1;
+    l->window = 4;
+    for (uint32_t s = 0; s < n->lim.images; s++) {
+        struct stream *st = stream_of(n, link_index(n, l), s);
+        uint8_t *bits = st->bits;
+        memset(st, 0, sizeof(*st));
+        st->bits = bits;
+        memset(bits, 0, (n->lim.pieces + 7) / 8);
+        st->lost = NONE;
+        st->chunk_out = NONE;
+        st->haves_at = USEC_NEVER;
+    }
+}
+
+/* A second link to one identity.  True when the new one must go. */
+static bool link_duplicate(struct node *n, struct nlink *l)
+{
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        struct nlink *o = &n->links[i];
+        if (o == l || !link_live(o) || !key_equal(&o->who.node, &l->who.node))
+            continue;
+        bool mine_smaller = key_compare(&n->self.node, &l->who.node) < 0;
+        /* The same side dialled twice: the old link is a dead one that was not noticed yet. */
+        if (o->dialled == l->dialled || l->dialled == mine_smaller) {
+            link_close(n, o, E_DUPLICATE);
+            return false;
+        }
+        return true;
+    }
+    return false;
+}
+
+/* When the table is full, an inbound link that brings and takes nothing makes room. */
+static void link_make_room(struct node *n)
+{
+    struct nlink *worst = NULL;
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        struct nlink *l = &n->links[i];
+        if (!link_live(l) || l->dialled || l->origin || l->asks_count > 0 || l->uploads_count > 0)
+            continue;
+        if (n->now - l->since < 30 * SEC)
+            continue;
+        if (worst == NULL || l->since > worst->since)
+            worst = l;
+    }
+    if (worst != NULL)
+        link_close(n, worst, E_LIMIT);
+}
+
+void link_up(struct node *n, const struct event *ev)
+{
+    assert(ev->link != 0);
+    struct nlink *l = link_slot(n);
+    assert(l != NULL); /* the host keeps to limits.links */
+    link_reset(n, l);
+    l->id = ev->link;
+    l->who = ev->up.who;
+    l->addr = ev->up.addr;
+    l->dialled = ev->op != 0;
+    l->phase = LINK_HELLO;
+    l->since = l->heard = l->drained = l->spoke = n->now;
+    l->origin = l->who.role == ROLE_VERIFY;
+    l->ready = true;
+    meter_init(&l->down, n->now);
+    n->links_count++;
+    if (ev->op != 0)
+        peers_dial_result(n, ev->op, l, E_OK);
+    char hex[17];
+    key_hex8(hex, &l->who.node);
+    log_debug(n->log, "link.up", "link=%" PRIu32 " peer=%s role=%s dialled=%d", l->id, hex,
+              role_name(l->who.role), l->dialled);
+    if (bans_has(&n->bans, &l->who.node, n->now)) {
+        link_close(n, l, E_BANNED);
+        return;
+    }
+    if (n->stopping || revocations_has(&n->trust.revoked, l->who.index)) {
+        link_close(n, l, n->stopping ? E_OK : E_REVOKED);
+        return;
+    }
+    if (link_duplicate(n, l)) {
+        link_close(n, l, E_DUPLICATE);
+        return;
+    }
+    l->hello_due = true;
+    if (n->links_count + 2 > n->lim.links)
+        link_make_room(n);
+}
+
+static void link_end(struct node *n, struct nlink *l)
+{
+    exchange_link_gone(n, l);
+    objects_link_gone(n, link_index(n, l));
+    if (l->known != NULL) {
+        bool bad = l->close_err != E_OK && l->close_err != E_DUPLICATE;
+        lan_dial_ended(n, &l->known->addr);
+        known_down(&n->known, l->known, bad, n->now, &n->rng);
+        l->known = NULL;
+    }
+    n->links_count--;
+    l->phase = l->stores > 0 ? LINK_GONE : LINK_FREE;
+    upload_plan(n);
+}
+
+void link_down(struct node *n, const struct event *ev)
+{
+    if (ev->link == 0) {
+        peers_dial_result(n, ev->op, NULL, ev->err);
+        return;
+    }
+    struct nlink *l = link_find(n, ev->link);
+    if (l == NULL)
+        return;
+    log_debug(n->log, "link.down", "link=%" PRIu32 " err=%s", l->id,
+              err_name(l->close_err != E_OK ? l->close_err : ev->err));
+    link_end(n, l);
+}
+
+void link_close(struct node *n, struct nlink *l, enum err e)
+{
+    if (!link_live(l))
+        return;
+    if (e != E_OK && e != E_DUPLICATE && e != E_BANNED) {
+        char hex[17];
+        key_hex8(hex, &l->who.node);
+        log_info(n->log, "link.close", "link=%" PRIu32 " peer=%s err=%s", l->id, hex, err_name(e));
+    }
+    /* Asks come back at once; the place stays until the host says that the link is down. */
+    exchange_link_gone(n, l);
+    objects_link_gone(n, link_index(n, l));
+    l->phase = LINK_CLOSING;
+    l->close_err = e;
+    l->bye_due = true;
+    l->close_due = true;
+    l->ready = true;
+}
+
+void links_rejudge(struct node *n)
+{
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        struct nlink *l = &n->links[i];
+        if (!link_live(l))
+            continue;
+        if (revocations_has(&n->trust.revoked, l->who.index))
+            link_close(n, l, E_REVOKED);
+    }
+}
+
+void link_sent(struct node *n, const struct event *ev)
+{
+    struct nlink *l = link_find(n, ev->link);
+    if (l == NULL)
+        return;
+    assert(l->queued >= ev->sent.bytes);
+    l->queued -= ev->sent.bytes;
+    l->drained = n->now;
+    l->ready = true;
+}
+
+/* ---- messages in ---- */
+
+static void fault(struct node *n, struct nlink *l, enum err e)
+{
+    l->faults++;
+    if (l->faults > FAULTS_MAX)
+        link_close(n, l, e);
+}
+
+static void on_hello(struct node *n, struct nlink *l, const struct msg_hello *m)
+{
+    if (l->phase != LINK_HELLO) {
+        link_close(n, l, E_STATE);
+        return;
+    }
+    if (m->min > WIRE_PROTOCOL_MAX || m->max < WIRE_PROTOCOL_MIN || m->min > m->max) {
+        link_close(n, l, E_VERSION);
+        return;
+    }
+    l->phase = LINK_READY;
+    l->port = m->port;
+    l->state_due = true;
+    l->offer_due = true;
+    l->offer_next = 0;
+    l->withdrawn_next = 0;
+    l->ask_due = n->conf.role == ROLE_NORMAL || n->conf.role == ROLE_GATEWAY;
+    l->ready = true;
+    if (l->port != 0 && l->who.role != ROLE_PUBLISHER) {
+        struct addr a = l->addr;
+        a.port = l->port;
+        if (!l->dialled)
+            peers_know(n, &a, KNOWN_PEER, l->origin);
+    }
+    for (uint32_t s = 0; s < n->lim.images; s++) {
+        if (release_slot_shared(&n->slots[s]))
+            stream_of(n, link_index(n, l), s)->peers_due = true;
+    }
+}
+
+static void on_open(struct node *n, struct nlink *l, const struct msg_open *m)
+{
+    struct digest id;
+    memcpy(id.b, m->manifest, 32);
+    uint32_t at = l->far_count;
+    for (uint32_t i = 0; i < l->far_count; i++) {
+        if (l->far[i].slot == m->slot)
+            at = i;
+    }
+    if (at == FAR_OPENS) {
+        link_close(n, l, E_FLOOD);
+        return;
+    }
+    if (at < l->far_count && l->far[at].mine >= 0 && !digest_equal(&l->far[at].manifest, &id)) {
+        link_close(n, l, E_STATE); /* a slot is rebound only after a shut */
+        return;
+    }
+    if (at == l->far_count)
+        l->far_count++;
+    l->far[at].slot = m->slot;
+    l->far[at].mine = -1;
+    l->far[at].manifest = id;
+    struct slot *s = release_by_manifest(n, &id);
+    if (s != NULL)
+        exchange_slot_appeared(n, (uint32_t)(s - n->slots));
+    l->ready = true;
+}
+
+static void on_shut(struct node *n, struct nlink *l, const struct msg_shut *m)
+{
+    for (uint32_t i = 0; i < l->far_count; i++) {
+        if (l->far[i].slot != m->slot)
+            continue;
+        int32_t mine = l->far[i].mine;
+        l->far[i] = l->far[--l->far_count];
+        if (l->in_slot == mine)
+            l->in_slot = -1;
+        if (mine >= 0)
+            exchange_stream_closed(n, l, (uint32_t)mine);
+        return;
+    }
+}
+
+static void on_select(struct node *n, struct nlink *l, const struct msg_select *m)
+{
+    (void)n;
+    l->in_slot = -1;
+    for (uint32_t i = 0; i < l->far_count; i++) {
+        if (l->far[i].slot == m->slot)
+            l->in_slot = l->far[i].mine;
+    }
+}
+
+static void on_offer(struct node *n, struct nlink *l, const struct msg_offer *m)
+{
+    struct digest id, model;
+    memcpy(id.b, m->manifest, 32);
+    memcpy(model.b, m->model, 32);
+    l->offer.set = true;
+    l->offer.refused = false;
+    l->offer.root_version = m->root_version;
+    l->offer.sequence = m->sequence;
+    l->offer.manifest = id;
+    l->offer.model = model;
+    release_consider(n, l, &model, m->root_version, m->sequence, &id);
+}
+
+static void on_held(struct node *n, struct nlink *l, const struct msg_held *m)
+{
+    struct digest id, image;
+    memcpy(id.b, m->manifest, 32);
+    memcpy(image.b, m->image, 32);
+    struct slot *s = release_by_manifest(n, &id);
+    if (s == NULL || !n->conf.publish || !l->origin)
+        return;
+    node_tell(n, TELL_HELD_AT, (uint32_t)(s - n->slots), &image);
+}
+
+static void on_block_message(struct node *n, struct nlink *l, const struct wire_msg *m,
+                             const struct event *ev)
+{
+    /* A slot that was shut here while the message was under way: nothing to say about it. */
+    if (l->in_slot < 0)
+        return;
+    exchange_message(n, l, (uint32_t)l->in_slot, m, ev);
+}
+
+static void dispatch(struct node *n, struct nlink *l, const struct wire_msg *m,
+                     const struct event *ev)
+{
+    switch (m->id) {
+    case MSG_hello:
+        on_hello(n, l, &m->hello);
+        break;
+    case MSG_open:
+        on_open(n, l, &m->open);
+        break;
+    case MSG_select:
+        on_select(n, l, &m->select);
+        break;
+    case MSG_shut:
+        on_shut(n, l, &m->shut);
+        break;
+    case MSG_state:
+        objects_on_state(n, l, &m->state);
+        break;
+    case MSG_offer:
+        on_offer(n, l, &m->offer);
+        break;
+    case MSG_ask:
+        version_on_ask(n, l, &m->ask);
+        break;
+    case MSG_answer:
+        version_on_answer(n, l, &m->answer);
+        break;
+    case MSG_agree:
+        version_on_agree(n, l, &m->agree);
+        break;
+    case MSG_get:
+        objects_on_get(n, l, &m->get);
+        break;
+    case MSG_data:
+        objects_on_data(n, l, &m->data, ev->msg.data);
+        break;
+    case MSG_nodata:
+        objects_on_nodata(n, l, &m->nodata);
+        break;
+    case MSG_withdrawn:
+        objects_on_withdrawn(n, l, &m->withdrawn);
+        break;
+    case MSG_want_peers:
+        peers_on_want(n, l, &m->want_peers);
+        break;
+    case MSG_peers:
+        peers_on_list(n, l, &m->peers);
+        break;
+    case MSG_held:
+        on_held(n, l, &m->held);
+        break;
+    case MSG_bye:
+        log_debug(n->log, "link.bye", "link=%" PRIu32 " err=%s", l->id,
+                  m->bye.code < E_COUNT ? err_name((enum err)m->bye.code) : "unknown");
+        break;
+    case MSG_hash_request:
+        upload_on_hash_request(n, l, &m->hash_request);
+        break;
+    case MSG_hashes:
+    case MSG_hash_reject:
+        exchange_hash_reply(n, l, m, ev);
+        break;
+    case MSG_choke:
+    case MSG_unchoke:
+    case MSG_interested:
+    case MSG_not_interested:
+    case MSG_have:
+    case MSG_bitfield:
+    case MSG_request:
+    case MSG_piece:
+    case MSG_cancel:
+    case MSG_suggest:
+    case MSG_have_all:
+    case MSG_have_none:
+    case MSG_reject:
+    case MSG_allowed_fast:
+    case MSG_haves:
+    case MSG_donthave:
+    case MSG_bad_block:
+        on_block_message(n, l, m, ev);
+        break;
+    case MSG_extended:
+    case MSG_announce:
+        link_close(n, l, E_STATE); /* neither belongs on a fleet link */
+        break;
+    }
+}
+
+void link_message(struct node *n, const struct event *ev)
+{
+    struct nlink *l = link_find(n, ev->link);
+    if (l == NULL || !link_live(l))
+        return;
+    l->heard = n->now;
+    struct wire_msg m;
+    enum err e = wire_decode(&m, ev->msg.head);
+    if (e == E_UNKNOWN && ev->msg.head.n > 0 && wire_ignorable(ev->msg.head.p[0])) {
+        fault(n, l, E_FLOOD);
+        return;
+    }
+    if (e != E_OK) {
+        link_close(n, l, e);
+        return;
+    }
+    if (l->phase == LINK_HELLO && m.id != MSG_hello && m.id != MSG_bye) {
+        link_close(n, l, E_STATE);
+        return;
+    }
+    dispatch(n, l, &m, ev);
+}
+
+/* ---- messages out ---- */
+
+void link_emit(struct nlink *l, struct action *act, uint8_t *head, const struct wire_msg *m,
+               struct span span, usec now)
+{
+    act->type = ACT_SEND;
+    act->link = l->id;
+    act->head_len = (uint32_t)wire_encode(m, head);
+    act->send.span = span;
+    if (l->queued == 0)
+        l->drained = now;
+    l->queued += act->head_len + span.len;
+    l->spoke = now;
+}
+
+static void emit(struct node *n, struct nlink *l, struct action *act, uint8_t *head,
+                 const struct wire_msg *m)
+{
+    link_emit(l, act, head, m, (struct span){0, 0, 0}, n->now);
+}
+
+static bool next_offer(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
+{
+    for (; l->offer_next < n->lim.images; l->offer_next++) {
+        const struct slot *s = &n->slots[l->offer_next];
+        if (!release_slot_used(s) || !s->newest || s->state == RELEASE_WITHDRAWN)
+            continue;
+        if (!digest_is_zero(&l->who.model) && !digest_equal(&l->who.model, &s->m.model_id))
+            continue;
+        l->offer_next++;
+        struct wire_msg m = {.id = MSG_offer};
+        memcpy(m.offer.model, s->m.model_id.b, 32);
+        m.offer.root_version = s->m.root_version;
+        m.offer.sequence = s->m.sequence;
+        memcpy(m.offer.manifest, s->m.id.b, 32);
+        emit(n, l, act, head, &m);
+        return true;
+    }
+    l->offer_due = false;
+    return false;
+}
+
+static bool next_withdrawn(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
+{
+    for (; l->withdrawn_next < n->lim.withdrawals; l->withdrawn_next++) {
+        const struct withdrawn *w = &n->withdrawals[l->withdrawn_next];
+        if (!w->used)
+            continue;
+        if (!digest_is_zero(&l->who.model) && !digest_equal(&l->who.model, &w->model))
+            continue;
+        l->withdrawn_next++;
+        struct wire_msg m = {.id = MSG_withdrawn};
+        memcpy(m.withdrawn.manifest, w->manifest.b, 32);
+        emit(n, l, act, head, &m);
+        return true;
+    }
+    return false;
+}
+
+static bool next_greeting(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
+{
+    struct wire_msg m;
+    memset(&m, 0, sizeof(m));
+    if (l->hello_due) {
+        l->hello_due = false;
+        m.id = MSG_hello;
+        m.hello.min = WIRE_PROTOCOL_MIN;
+        m.hello.max = WIRE_PROTOCOL_MAX;
+        m.hello.port = n->conf.port;
+        emit(n, l, act, head, &m);
+        return true;
+    }
+    if (l->phase != LINK_READY)
+        return false;
+    if (l->state_due) {
+        l->state_due = false;
+        m.id = MSG_state;
+        m.state.root_version = n->trust.root.version;
+        m.state.list_root = n->trust.revoked.root_version;
+        m.state.list_version = n->trust.revoked.version;
+        emit(n, l, act, head, &m);
+        return true;
+    }
+    /* A stop travels ahead of anything that it stops. */
+    if (next_withdrawn(n, l, act, head))
+        return true;
+    return l->offer_due && next_offer(n, l, act, head);
+}
+
+static bool next_version(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
+{
+    struct wire_msg m;
+    memset(&m, 0, sizeof(m));
+    if (l->answer_due) {
+        l->answer_due = false;
+        version_build_answer(n, l, &m);
+    } else if (l->agree_due) {
+        l->agree_due = false;
+        version_build_agree(n, l, &m);
+    } else if (l->ask_due && !l->asked) {
+        l->ask_due = false;
+        version_build_ask(n, l, &m);
+    } else {
+        return false;
+    }
+    emit(n, l, act, head, &m);
+    return true;
+}
+
+static bool next_peers(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
+{
+    uint8_t scratch[WIRE_HEAD_MAX];
+    for (uint32_t s = 0; s < n->lim.images; s++) {
+        struct stream *st = stream_of(n, link_index(n, l), s);
+        struct wire_msg m;
+        memset(&m, 0, sizeof(m));
+        if (!release_slot_used(&n->slots[s]))
+            continue;
+        if (st->peers_due) {
+            st->peers_due = false;
+            m.id = MSG_want_peers;
+            memcpy(m.want_peers.manifest, n->slots[s].m.id.b, 32);
+            uint32_t have = picker_pieces_have(n->slots[s].picker);
+            m.want_peers.have = n->slots[s].geo.pieces == 0
+                                    ? 0
+                                    : (uint8_t)((uint64_t)have * 255 / n->slots[s].geo.pieces);
+            m.want_peers.count = n->slots[s].state == RELEASE_FETCHING ? 50 : 8;
+            l->peers_asked = n->now;
+        } else if (st->peers_reply) {
+            st->peers_reply = false;
+            peers_build_reply(n, l, s, &m, scratch);
+        } else {
+            continue;
+        }
+        emit(n, l, act, head, &m);
+        return true;
+    }
+    return false;
+}
+
+static bool next_closing(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
+{
+    struct wire_msg m;
+    memset(&m, 0, sizeof(m));
+    if (l->bad_due) {
+        l->bad_due = false;
+        if (upload_select(l, l->bad_slot, act, head, n->now)) {
+            l->bad_due = true;
+            return true;
+        }
+        m.id = MSG_bad_block;
+        m.bad_block.block = l->bad_block;
+        emit(n, l, act, head, &m);
+        return true;
+    }
+    if (l->bye_due) {
+        l->bye_due = false;
+        m.id = MSG_bye;
+        m.bye.code = (uint8_t)l->close_err;
+        emit(n, l, act, head, &m);
+        return true;
+    }
+    if (!l->close_due)
+        return false;
+    l->close_due = false;
+    act->type = ACT_CLOSE;
+    act->link = l->id;
+    act->err = l->close_err;
+    return true;
+}
+
+bool link_next(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
+{
+    if (l->phase == LINK_CLOSING)
+        return next_closing(n, l, act, head);
+    if (!link_live(l) || l->queued >= n->lim.window + CONTROL_ROOM)
+        return false;
+    if (next_greeting(n, l, act, head))
+        return true;
+    if (l->phase != LINK_READY)
+        return false;
+    if (next_version(n, l, act, head) || objects_next(n, l, act, head) ||
+        next_peers(n, l, act, head))
+        return true;
+    if (upload_next_control(n, l, act, head) || exchange_next_request(n, l, act, head))
+        return true;
+    return l->queued < n->lim.window && upload_next_block(n, l, act, head);
+}
+
+/* ---- time ---- */
+
+usec link_deadline(const struct node *n, const struct nlink *l)
+{
+    if (!link_live(l))
+        return USEC_NEVER;
+    if (l->phase == LINK_HELLO)
+        return l->since + HELLO_TIMEOUT;
+    usec t = l->heard + IDLE_CLOSE;
+    usec say = l->spoke + IDLE_SAY;
+    t = say < t ? say : t;
+    if (l->queued > 0 && l->drained + DRAIN_TIMEOUT < t)
+        t = l->drained + DRAIN_TIMEOUT;
+    usec x = exchange_deadline(n, l);
+    return x < t ? x : t;
+}
+
+void link_time(struct node *n, struct nlink *l)
+{
+    if (!link_live(l))
+        return;
+    if ((l->phase == LINK_HELLO && n->now >= l->since + HELLO_TIMEOUT) ||
+        n->now >= l->heard + IDLE_CLOSE ||
+        (l->queued > 0 && n->now >= l->drained + DRAIN_TIMEOUT)) {
+        link_close(n, l, E_TIMEOUT);
+        return;
+    }
+    if (l->phase == LINK_READY && n->now >= l->spoke + IDLE_SAY) {
+        l->state_due = true;
+        l->spoke = n->now;
+    }
+    l->ready = true;
+    exchange_time(n, l);
+}

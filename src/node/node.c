@@ -1,0 +1,542 @@
+/* The node: memory, start, dispatch of events, the order of actions, the next deadline.
+ *
+ * All memory is carved out of one block whose size follows from the limits.  The order in
+ * node_next() is part of the contract with ourselves: bytes that an event lent are named first
+ * (store, saves), then what the device must hear, then storage, then the network. */
+#include "node/internal.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+const struct limits limits_device = {
+    .links = 32,
+    .images = 3,
+    .pieces = 2048,
+    .open_blocks = 16384,
+    .chunks = 8192,
+    .known = 256,
+    .requests = 256,
+    .uploads = 256,
+    .window = 512 * 1024,
+    .store_ops = 1024,
+    .bans = 128,
+    .withdrawals = 16,
+};
+const struct limits limits_verify = {
+    .links = 200,
+    .images = 16,
+    .pieces = 2048,
+    .open_blocks = 16384,
+    .chunks = 8192,
+    .known = 1024,
+    .requests = 256,
+    .uploads = 256,
+    .window = 512 * 1024,
+    .store_ops = 1024,
+    .bans = 1024,
+    .withdrawals = 64,
+};
+
+/* Hands out aligned parts of one block; with a NULL base it only measures. */
+struct carve {
+    uint8_t *base;
+    size_t used;
+};
+
+static void *carve(struct carve *c, size_t n)
+{
+    c->used = (c->used + 15) & ~(size_t)15;
+    void *p = c->base != NULL ? c->base + c->used : NULL;
+    c->used += n;
+    return p;
+}
+
+static void carve_slots(struct node *n, struct carve *c, const struct limits *lim)
+{
+    for (uint32_t i = 0; i < lim->images; i++) {
+        void *picker = carve(c, picker_size(lim));
+        void *gained = carve(c, sizeof(uint16_t) * lim->pieces);
+        if (n != NULL) {
+            n->slots[i].picker = picker_init(picker, lim);
+            n->slots[i].gained = gained;
+            n->slots[i].recheck = NONE;
+        }
+    }
+}
+
+static void carve_links(struct node *n, struct carve *c, const struct limits *lim)
+{
+    size_t bits = (lim->pieces + 7) / 8;
+    for (uint32_t i = 0; i < lim->links; i++) {
+        void *asks = carve(c, sizeof(struct ask) * lim->requests);
+        void *uploads = carve(c, sizeof(struct upload) * lim->uploads);
+        if (n != NULL) {
+            n->links[i].asks = asks;
+            n->links[i].uploads = uploads;
+        }
+        for (uint32_t s = 0; s < lim->images; s++) {
+            void *map = carve(c, bits);
+            if (n != NULL)
+                stream_of(n, i, s)->bits = map;
+        }
+    }
+}
+
+/* One pass measures and one lays out, by the same code. */
+static size_t lay_out(void *mem, const struct limits *lim, struct node **out)
+{
+    struct carve c = {mem, 0};
+    struct node *n = carve(&c, sizeof(struct node));
+    void *slots = carve(&c, sizeof(struct slot) * lim->images);
+    void *links = carve(&c, sizeof(struct nlink) * lim->links);
+    void *streams = carve(&c, sizeof(struct stream) * lim->links * lim->images);
+    void *known = carve(&c, sizeof(struct known_entry) * lim->known);
+    void *bans = carve(&c, sizeof(struct ban) * lim->bans);
+    void *table = carve(&c, sizeof(struct table_entry) * lim->known * TABLE_SHARE);
+    void *ops = carve(&c, sizeof(struct store_op) * lim->store_ops);
+    void *withdrawals = carve(&c, sizeof(struct withdrawn) * lim->withdrawals);
+    if (n != NULL) {
+        n->lim = *lim;
+        n->slots = slots;
+        n->links = links;
+        n->streams = streams;
+        n->ops = ops;
+        n->withdrawals = withdrawals;
+        known_init(&n->known, known, lim->known);
+        bans_init(&n->bans, bans, lim->bans);
+        table_init(&n->table, table, lim->known * TABLE_SHARE);
+    }
+    carve_slots(n, &c, lim);
+    carve_links(n, &c, lim);
+    if (out != NULL)
+        *out = n;
+    return (c.used + 15) & ~(size_t)15;
+}
+
+size_t node_size(const struct limits *lim)
+{
+    return lay_out(NULL, lim, NULL);
+}
+
+struct node *node_init(void *mem, const struct limits *lim, const struct node_config *conf,
+                       const uint8_t seed[static 32], struct log *log)
+{
+    assert(((uintptr_t)mem & 15) == 0);
+    assert(lim->pieces <= 2048 && lim->images < 256 && lim->links < 65536);
+    memset(mem, 0, node_size(lim));
+    struct node *n;
+    lay_out(mem, lim, &n);
+    n->conf = *conf;
+    n->log = log;
+    rng_init(&n->rng, seed);
+    rng_bytes(&n->rng, n->boot, sizeof(n->boot));
+    n->poll_at = USEC_NEVER;
+    return n;
+}
+
+void node_tell(struct node *n, enum tell what, uint32_t slot, const struct digest *digest)
+{
+    assert(n->tells_count < TELLS);
+    struct tell_item *t = &n->tells[n->tells_count++];
+    t->what = what;
+    t->slot = slot;
+    t->digest = digest != NULL ? *digest : (struct digest){{0}};
+}
+
+static void save_push(struct node *n, uint32_t object, struct bytes data)
+{
+    /* A record that is built when it is emitted needs to stand in the queue only once. */
+    for (uint32_t i = 0; i < n->saves_count && data.p == NULL; i++) {
+        struct save_item *it = &n->saves[i];
+        if (it->object == object && it->data.p == NULL) {
+            it->data.n = data.n;
+            return;
+        }
+    }
+    assert(n->saves_count < SAVES);
+    n->saves[n->saves_count++] = (struct save_item){object, data};
+}
+
+uint32_t node_save(struct node *n, uint32_t object, struct bytes data)
+{
+    save_push(n, object, data);
+    return n->save_batch + 1;
+}
+
+void node_delete(struct node *n, uint32_t object)
+{
+    save_push(n, object, (struct bytes){NULL, 1});
+}
+
+void node_wake_links(struct node *n)
+{
+    for (uint32_t i = 0; i < n->lim.links; i++)
+        n->links[i].ready = true;
+}
+
+/* ---- start ---- */
+
+static void start_trust(struct node *n, const struct start *s)
+{
+    enum err e = trust_chain(&n->trust, s->root_chain);
+    assert(e == E_OK); /* the host verified its own provisioning before it started us */
+    n->root_at_start = n->trust.root.version;
+    objects_take_roots(n, s->root_chain, true);
+}
+
+static void start(struct node *n, const struct start *s)
+{
+    assert(!n->started);
+    n->started = true;
+    n->identity = *s->identity;
+    start_trust(n, s);
+    n->self = (struct member){.node = n->identity.pub, .role = n->conf.role};
+    if (n->conf.model[0] != '\0')
+        model_id(&n->model, &n->trust.root.fleet, n->conf.model);
+    n->self.model = n->model;
+    struct digest tag;
+    hash_domain(&tag, "fwswarm-lan", digest_bytes(&n->trust.root.fleet), (struct bytes){NULL, 0});
+    memcpy(n->fleet_tag, tag.b, sizeof(n->fleet_tag));
+    bucket_init(&n->up, n->conf.up_rate, n->now);
+    bucket_init(&n->down, n->conf.down_rate, n->now);
+    bucket_init(&n->datagrams, LAN_BUCKET_RATE, n->now);
+}
+
+static void load(struct node *n, uint32_t object, struct bytes data)
+{
+    uint32_t number = object_number(object);
+    enum err e = E_OK;
+    switch (object_kind_of(object)) {
+    case OBJ_ROOT:
+        objects_take_roots(n, data, false);
+        break;
+    case OBJ_REVOCATIONS:
+        e = objects_take_revocations(n, data, false);
+        break;
+    case OBJ_WITHDRAWAL:
+        e = objects_take_withdrawal(n, data, number);
+        break;
+    case OBJ_FLOOR:
+        install_floor_load(n, data);
+        break;
+    case OBJ_BAN:
+        if (data.n == 32) {
+            struct key who;
+            memcpy(who.b, data.p, 32);
+            bans_add(&n->bans, &who, n->now + 24 * 3600 * SEC);
+        }
+        break;
+    case OBJ_MANIFEST:
+        e = number < n->lim.images ? release_take(n, data, number, NONE) : E_LIMIT;
+        break;
+    case OBJ_RELEASE:
+        if (number < n->lim.images)
+            release_load_state(n, number, data);
+        break;
+    case OBJ_NONE:
+    case OBJ_IMAGE:
+    case OBJ_CHUNK:
+        e = E_UNKNOWN;
+        break;
+    }
+    if (e != E_OK && e != E_STALE)
+        log_warn(n->log, "record.refused", "object=%08" PRIx32 " err=%s", object, err_name(e));
+}
+
+static void ready(struct node *n)
+{
+    n->loaded = true;
+    release_ready(n);
+    install_loaded(n);
+    if (n->conf.lan)
+        lan_start(n);
+    if (n->conf.poll_us > 0)
+        n->poll_at = n->now + n->conf.poll_us / 2 + rng_u64(&n->rng) % (n->conf.poll_us + 1);
+}
+
+static void saved(struct node *n, uint32_t batch, enum err e)
+{
+    if (e != E_OK)
+        log_error(n->log, "save.failed", "err=%s", err_name(e));
+    if (n->trust_batch != 0 && batch >= n->trust_batch) {
+        n->trust_batch = 0;
+        objects_trust_changed(n);
+    }
+    install_saved(n, batch, e);
+}
+
+static void stop(struct node *n)
+{
+    n->stopping = true;
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        if (link_live(&n->links[i]))
+            link_close(n, &n->links[i], E_OK);
+    }
+}
+
+static void order_trust(struct node *n, struct bytes roots, struct bytes list)
+{
+    objects_take_roots(n, roots, false);
+    if (list.n == 0)
+        return;
+    enum err e = objects_take_revocations(n, list, true);
+    if (e != E_OK && e != E_STALE)
+        log_warn(n->log, "revocations.refused", "err=%s", err_name(e));
+}
+
+static void order(struct node *n, const struct event *ev)
+{
+    enum err e = E_OK;
+    switch (ev->order.what) {
+    case ORDER_KNOW:
+        peers_know(n, &ev->order.addr, KNOWN_CONFIGURED, ev->order.flag);
+        break;
+    case ORDER_CURRENT:
+        install_current(n, ev);
+        break;
+    case ORDER_RELEASE:
+        e = release_take(n, ev->order.data, NONE, NONE);
+        break;
+    case ORDER_ADOPT:
+        release_adopt(n, ev->order.slot);
+        break;
+    case ORDER_CHECK:
+        version_ask_all(n);
+        break;
+    case ORDER_INSTALLED:
+        install_result(n, ev->order.slot, ev->order.code);
+        break;
+    case ORDER_CONFIRM:
+        install_confirm(n);
+        break;
+    case ORDER_REJECT:
+        install_reject(n);
+        break;
+    case ORDER_WITHDRAW:
+        e = objects_take_withdrawal(n, ev->order.data, NONE);
+        break;
+    case ORDER_TRUST:
+        order_trust(n, ev->order.data, ev->order.data2);
+        break;
+    case ORDER_STOP:
+        stop(n);
+        break;
+    }
+    if (e != E_OK)
+        log_warn(n->log, "order.refused", "order=%d err=%s", (int)ev->order.what, err_name(e));
+}
+
+static void timers(struct node *n)
+{
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        if (n->links[i].phase != LINK_FREE)
+            link_time(n, &n->links[i]);
+    }
+    objects_time(n);
+    install_time(n);
+    if (n->conf.lan && n->loaded)
+        lan_time(n);
+    if (n->now >= n->poll_at) {
+        version_ask_all(n);
+        n->poll_at = n->now + n->conf.poll_us / 2 + rng_u64(&n->rng) % (n->conf.poll_us + 1);
+    }
+}
+
+static void learnt(struct node *n, const struct event *ev)
+{
+    order_trust(n, ev->learnt.roots, ev->learnt.revocations);
+}
+
+void node_step(struct node *n, const struct event *ev)
+{
+    assert(ev->now >= n->now);
+    assert(n->started || ev->type == EV_START);
+    n->now = ev->now;
+    n->log->now_us = ev->now;
+    switch (ev->type) {
+    case EV_START:
+        start(n, &ev->start);
+        break;
+    case EV_LOADED:
+        load(n, ev->loaded.object, ev->loaded.data);
+        break;
+    case EV_READY:
+        ready(n);
+        break;
+    case EV_TIME:
+        timers(n);
+        break;
+    case EV_UP:
+        link_up(n, ev);
+        break;
+    case EV_DOWN:
+        link_down(n, ev);
+        break;
+    case EV_MSG:
+        link_message(n, ev);
+        break;
+    case EV_DATAGRAM:
+        if (n->conf.lan && n->loaded)
+            lan_datagram(n, ev);
+        break;
+    case EV_SENT:
+        link_sent(n, ev);
+        break;
+    case EV_OPENED:
+        release_opened(n, ev);
+        break;
+    case EV_STORED:
+        exchange_stored(n, ev);
+        break;
+    case EV_SAVED:
+        saved(n, ev->op, ev->err);
+        break;
+    case EV_CHECKED:
+        release_checked(n, ev);
+        break;
+    case EV_LEARNT:
+        learnt(n, ev);
+        break;
+    case EV_ORDER:
+        order(n, ev);
+        break;
+    }
+}
+
+/* ---- actions ---- */
+
+static bool next_store(struct node *n, struct action *act)
+{
+    if (!n->store.due)
+        return false;
+    n->store.due = false;
+    act->type = ACT_STORE;
+    act->op = n->store.op;
+    act->store.at = n->store.at;
+    act->store.body = n->store.body;
+    return true;
+}
+
+/* Builds a record that the node itself makes. */
+static size_t record_build(struct node *n, uint32_t object, uint8_t *head)
+{
+    uint32_t number = object_number(object);
+    switch (object_kind_of(object)) {
+    case OBJ_RELEASE:
+        return release_save_state(&n->slots[number], head);
+    case OBJ_FLOOR:
+        return install_floor_encode(n, head);
+    case OBJ_BAN:
+        memcpy(head, n->bans.ban[number].who.b, 32);
+        return 32;
+    case OBJ_NONE:
+    case OBJ_IMAGE:
+    case OBJ_CHUNK:
+    case OBJ_ROOT:
+    case OBJ_REVOCATIONS:
+    case OBJ_WITHDRAWAL:
+    case OBJ_MANIFEST:
+        break;
+    }
+    assert(!"a record of lent bytes has no builder");
+    return 0;
+}
+
+static bool next_save(struct node *n, struct action *act, uint8_t *head)
+{
+    if (n->saves_head == n->saves_count) {
+        n->saves_head = n->saves_count = 0;
+        return false;
+    }
+    const struct save_item *it = &n->saves[n->saves_head++];
+    bool last = n->saves_head == n->saves_count;
+    act->type = ACT_SAVE;
+    act->op = n->save_batch + 1;
+    act->save.object = it->object;
+    act->save.data = (struct bytes){NULL, 0};
+    act->save.last = last;
+    if (it->data.p != NULL)
+        act->save.data = it->data;
+    else if (it->data.n == 0)
+        act->head_len = (uint32_t)record_build(n, it->object, head);
+    if (last)
+        n->save_batch++;
+    return true;
+}
+
+static bool next_tell(struct node *n, struct action *act)
+{
+    if (n->tells_count == 0)
+        return false;
+    struct tell_item t = n->tells[0];
+    n->tells_count--;
+    memmove(n->tells, n->tells + 1, n->tells_count * sizeof(t));
+    act->type = ACT_TELL;
+    act->tell.what = t.what;
+    act->tell.slot = t.slot;
+    act->tell.digest = t.digest;
+    return true;
+}
+
+static bool next_link(struct node *n, struct action *act, uint8_t *head)
+{
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        struct nlink *l = &n->links[n->next_link];
+        if (l->ready && l->phase != LINK_FREE) {
+            if (link_next(n, l, act, head)) {
+                /* Blocks go round the links one at a time; small messages stay with their link, so
+                 * that they share a record. */
+                if (act->type == ACT_SEND && act->send.span.len > 0)
+                    n->next_link = (n->next_link + 1) % n->lim.links;
+                return true;
+            }
+            l->ready = false;
+        }
+        n->next_link = (n->next_link + 1) % n->lim.links;
+    }
+    return false;
+}
+
+bool node_next(struct node *n, struct action *act, uint8_t head[static HEAD_MAX])
+{
+    memset(act, 0, sizeof(*act));
+    if (next_store(n, act) || next_save(n, act, head) || next_tell(n, act))
+        return true;
+    if (!n->loaded)
+        return false;
+    if (release_next(n, act))
+        return true;
+    if (n->conf.lan && lan_next(n, act, head))
+        return true;
+    if (peers_next_dial(n, act))
+        return true;
+    return next_link(n, act, head);
+}
+
+static usec earlier(usec a, usec b)
+{
+    return a < b ? a : b;
+}
+
+usec node_deadline(const struct node *n)
+{
+    if (!n->loaded)
+        return USEC_NEVER;
+    usec t = n->poll_at;
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        if (n->links[i].phase != LINK_FREE)
+            t = earlier(t, link_deadline(n, &n->links[i]));
+    }
+    t = earlier(t, peers_deadline(n));
+    t = earlier(t, objects_deadline(n));
+    t = earlier(t, install_deadline(n));
+    if (n->conf.lan)
+        t = earlier(t, lan_deadline(n));
+    return t;
+}
+
+const struct trust *node_trust(const struct node *n)
+{
+    return &n->trust;
+}

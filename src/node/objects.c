@@ -1,0 +1,364 @@
+/* Small objects: what is wanted from whom, what is served, and what taking one changes.
+ *
+ * Roots come one version at a time, because each is judged by the one before.  What changes trust
+ * is saved first and told to the host when that save is durable; from then on links use it. */
+#include "node/internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define KIND_MANIFEST    1u
+#define KIND_ROOT        2u
+#define KIND_REVOCATIONS 3u
+#define KIND_WITHDRAWAL  4u
+#define WANT_TIMEOUT     (10 * SEC)
+
+/* ---- wanting ---- */
+
+static struct want *want_find(struct node *n, uint8_t kind, uint32_t number,
+                              const struct digest *id)
+{
+    for (uint32_t i = 0; i < WANTS; i++) {
+        struct want *w = &n->wants[i];
+        if (w->kind == kind && w->number == number && digest_equal(&w->id, id))
+            return w;
+    }
+    return NULL;
+}
+
+void objects_want(struct node *n, struct nlink *l, uint8_t kind, uint32_t number,
+                  const struct digest *id)
+{
+    struct digest zero = {{0}};
+    if (id == NULL)
+        id = &zero;
+    if (want_find(n, kind, number, id) != NULL)
+        return;
+    for (uint32_t i = 0; i < WANTS; i++) {
+        struct want *w = &n->wants[i];
+        if (w->kind != 0)
+            continue;
+        *w = (struct want){kind, number, *id, link_index(n, l), false, n->now + WANT_TIMEOUT};
+        l->ready = true;
+        return;
+    }
+}
+
+/* After a want ended without its object, another link's offer may still lead to it. */
+static void wants_reconsider(struct node *n)
+{
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        struct nlink *l = &n->links[i];
+        if (l->phase != LINK_READY)
+            continue;
+        if (l->state_root > n->trust.root.version)
+            objects_want(n, l, KIND_ROOT, n->trust.root.version + 1, NULL);
+        if (l->offer.set && !l->offer.refused)
+            release_consider(n, l, &l->offer.model, l->offer.root_version, l->offer.sequence,
+                             &l->offer.manifest);
+    }
+}
+
+static void want_over(struct node *n, struct want *w)
+{
+    w->kind = 0;
+    wants_reconsider(n);
+}
+
+void objects_link_gone(struct node *n, uint32_t link)
+{
+    bool any = false;
+    n->links[link].offer.refused = true;
+    n->links[link].state_root = 0;
+    for (uint32_t i = 0; i < WANTS; i++) {
+        if (n->wants[i].kind != 0 && n->wants[i].link == link) {
+            n->wants[i].kind = 0;
+            any = true;
+        }
+    }
+    if (any)
+        wants_reconsider(n);
+}
+
+void objects_time(struct node *n)
+{
+    for (uint32_t i = 0; i < WANTS; i++) {
+        struct want *w = &n->wants[i];
+        if (w->kind == 0 || n->now < w->deadline)
+            continue;
+        struct nlink *l = &n->links[w->link];
+        w->kind = 0;
+        l->offer.refused = true;
+        l->state_root = 0;
+        wants_reconsider(n);
+    }
+}
+
+usec objects_deadline(const struct node *n)
+{
+    usec t = USEC_NEVER;
+    for (uint32_t i = 0; i < WANTS; i++) {
+        if (n->wants[i].kind != 0 && n->wants[i].deadline < t)
+            t = n->wants[i].deadline;
+    }
+    return t;
+}
+
+void objects_on_state(struct node *n, struct nlink *l, const struct msg_state *m)
+{
+    l->state_root = m->root_version;
+    l->list_root = m->list_root;
+    l->list_version = m->list_version;
+    if (m->root_version > n->trust.root.version)
+        objects_want(n, l, KIND_ROOT, n->trust.root.version + 1, NULL);
+    else if (release_compare(m->list_root, m->list_version, n->trust.revoked.root_version,
+                             n->trust.revoked.version) > 0)
+        objects_want(n, l, KIND_REVOCATIONS, 0, NULL);
+}
+
+void objects_on_withdrawn(struct node *n, struct nlink *l, const struct msg_withdrawn *m)
+{
+    struct digest id;
+    memcpy(id.b, m->manifest, 32);
+    if (objects_withdrawn(n, &id) == NULL)
+        objects_want(n, l, KIND_WITHDRAWAL, 0, &id);
+}
+
+/* ---- serving ---- */
+
+void objects_on_get(struct node *n, struct nlink *l, const struct msg_get *m)
+{
+    if (l->gets_count == PENDING_GETS) {
+        link_close(n, l, E_FLOOD);
+        return;
+    }
+    l->gets[l->gets_count++] = *m;
+    l->ready = true;
+}
+
+static uint32_t withdrawal_index(const struct node *n, const struct digest *id)
+{
+    for (uint32_t i = 0; i < n->lim.withdrawals; i++) {
+        if (n->withdrawals[i].used && digest_equal(&n->withdrawals[i].manifest, id))
+            return i;
+    }
+    return NONE;
+}
+
+/* The object a get names, or OBJ_NONE. */
+static uint32_t get_object(const struct node *n, const struct msg_get *g)
+{
+    struct digest id;
+    memcpy(id.b, g->id, 32);
+    if (g->kind == KIND_MANIFEST) {
+        const struct slot *s = release_by_manifest(n, &id);
+        return s != NULL ? object_id(OBJ_MANIFEST, (uint32_t)(s - n->slots)) : OBJ_NONE;
+    }
+    if (g->kind == KIND_ROOT && g->number >= 1 && g->number <= n->trust.root.version)
+        return object_id(OBJ_ROOT, g->number);
+    if (g->kind == KIND_REVOCATIONS && n->trust.revoked.version > 0)
+        return object_id(OBJ_REVOCATIONS, 0);
+    if (g->kind == KIND_WITHDRAWAL) {
+        uint32_t i = withdrawal_index(n, &id);
+        return i != NONE ? object_id(OBJ_WITHDRAWAL, i) : OBJ_NONE;
+    }
+    return OBJ_NONE;
+}
+
+static void answer_get(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
+{
+    struct msg_get g = l->gets[0];
+    l->gets_count--;
+    memmove(l->gets, l->gets + 1, l->gets_count * sizeof(g));
+    uint32_t object = get_object(n, &g);
+    struct wire_msg m;
+    memset(&m, 0, sizeof(m));
+    m.id = object != OBJ_NONE ? MSG_data : MSG_nodata;
+    /* data and nodata have the layout of get. */
+    m.data.kind = g.kind;
+    m.data.number = g.number;
+    memcpy(m.data.id, g.id, 32);
+    struct span span = {object, 0, 0};
+    link_emit(l, act, head, &m, span, n->now);
+}
+
+bool objects_next(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
+{
+    if (l->gets_count > 0) {
+        answer_get(n, l, act, head);
+        return true;
+    }
+    for (uint32_t i = 0; i < WANTS; i++) {
+        struct want *w = &n->wants[i];
+        if (w->kind == 0 || w->sent || &n->links[w->link] != l)
+            continue;
+        w->sent = true;
+        w->deadline = n->now + WANT_TIMEOUT;
+        struct wire_msg m;
+        memset(&m, 0, sizeof(m));
+        m.id = MSG_get;
+        m.get.kind = w->kind;
+        m.get.number = w->number;
+        memcpy(m.get.id, w->id.b, 32);
+        link_emit(l, act, head, &m, (struct span){0, 0, 0}, n->now);
+        return true;
+    }
+    return false;
+}
+
+/* ---- taking ---- */
+
+void objects_trust_changed(struct node *n)
+{
+    node_tell(n, TELL_TRUST, 0, NULL);
+    links_rejudge(n);
+    for (uint32_t i = 0; i < n->lim.links; i++)
+        n->links[i].state_due = true;
+    node_wake_links(n);
+    wants_reconsider(n);
+}
+
+void objects_take_roots(struct node *n, struct bytes chain, bool save_known)
+{
+    struct bytes one;
+    uint32_t saved = 0;
+    while (chain.n > 0 && root_chain_next(&chain, &one) == E_OK) {
+        struct root r;
+        struct bytes body;
+        if (root_decode(&r, &body, one) != E_OK)
+            return;
+        enum err e =
+            r.version == n->trust.root.version + 1 ? trust_advance(&n->trust, one) : E_STALE;
+        if (e == E_OK)
+            log_info(n->log, "root.taken", "version=%" PRIu32, r.version);
+        else if (e != E_STALE)
+            log_warn(n->log, "root.refused", "version=%" PRIu32 " err=%s", r.version, err_name(e));
+        /* Provisioned roots are kept too, so that any of them can be served. */
+        bool keep = e == E_OK ? n->loaded : save_known && r.version <= n->trust.root.version;
+        if (!keep || saved >= ROOT_CHAIN_MAX * 2)
+            continue;
+        saved++;
+        uint32_t batch = node_save(n, object_id(OBJ_ROOT, r.version), one);
+        if (e == E_OK)
+            n->trust_batch = batch;
+    }
+}
+
+enum err objects_take_revocations(struct node *n, struct bytes list, bool save)
+{
+    enum err e = trust_revoke(&n->trust, list);
+    if (e != E_OK)
+        return e;
+    log_info(n->log, "revocations.taken", "root=%" PRIu32 " version=%" PRIu32 " ranges=%" PRIu32,
+             n->trust.revoked.root_version, n->trust.revoked.version, n->trust.revoked.count);
+    if (save)
+        n->trust_batch = node_save(n, object_id(OBJ_REVOCATIONS, 0), list);
+    return E_OK;
+}
+
+const struct withdrawn *objects_withdrawn(const struct node *n, const struct digest *manifest)
+{
+    uint32_t i = withdrawal_index(n, manifest);
+    return i != NONE ? &n->withdrawals[i] : NULL;
+}
+
+/* A free place, else the one with the lowest sequence: what is long past is least likely to return.
+ */
+static uint32_t withdrawal_place(const struct node *n)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < n->lim.withdrawals; i++) {
+        const struct withdrawn *w = &n->withdrawals[i];
+        if (!w->used)
+            return i;
+        if (release_compare(w->root_version, w->sequence, n->withdrawals[at].root_version,
+                            n->withdrawals[at].sequence) < 0)
+            at = i;
+    }
+    return at;
+}
+
+enum err objects_take_withdrawal(struct node *n, struct bytes data, uint32_t index)
+{
+    struct withdrawal w;
+    enum err e = withdrawal_open(&w, data, &n->trust);
+    if (e != E_OK)
+        return e;
+    if (!release_wanted_model(n, &w.model))
+        return E_MODEL;
+    if (objects_withdrawn(n, &w.manifest) != NULL)
+        return E_STALE;
+    uint32_t i = index != NONE && index < n->lim.withdrawals ? index : withdrawal_place(n);
+    n->withdrawals[i] = (struct withdrawn){w.manifest, w.model, w.root_version, w.sequence, true};
+    char hex[17];
+    hex_encode(hex, w.manifest.b, 8);
+    log_warn(n->log, "release.withdrawn", "manifest=%s", hex);
+    if (index == NONE)
+        node_save(n, object_id(OBJ_WITHDRAWAL, i), data);
+    struct slot *s = release_by_manifest(n, &w.manifest);
+    if (s != NULL)
+        release_withdraw(n, s);
+    for (uint32_t k = 0; k < n->lim.links; k++)
+        n->links[k].withdrawn_next = 0;
+    node_wake_links(n);
+    return E_OK;
+}
+
+static enum err take_root(struct node *n, struct nlink *l, struct bytes data)
+{
+    uint32_t held = n->trust.root.version;
+    enum err e = trust_advance(&n->trust, data);
+    if (e != E_OK)
+        return e;
+    log_info(n->log, "root.taken", "version=%" PRIu32, held + 1);
+    n->trust_batch = node_save(n, object_id(OBJ_ROOT, held + 1), data);
+    if (l->state_root > held + 1)
+        objects_want(n, l, KIND_ROOT, held + 2, NULL);
+    return E_OK;
+}
+
+void objects_on_data(struct node *n, struct nlink *l, const struct msg_data *m, struct bytes data)
+{
+    struct digest id;
+    memcpy(id.b, m->id, 32);
+    struct want *w = want_find(n, m->kind, m->number, &id);
+    if (w == NULL || &n->links[w->link] != l) {
+        l->faults++; /* unasked, or too late */
+        return;
+    }
+    w->kind = 0;
+    enum err e = E_UNKNOWN;
+    if (m->kind == KIND_MANIFEST)
+        e = release_take(n, data, NONE, link_index(n, l));
+    else if (m->kind == KIND_ROOT)
+        e = take_root(n, l, data);
+    else if (m->kind == KIND_REVOCATIONS)
+        e = objects_take_revocations(n, data, true);
+    else if (m->kind == KIND_WITHDRAWAL)
+        e = objects_take_withdrawal(n, data, NONE);
+    if (e == E_OK || e == E_STALE)
+        return;
+    char hex[17];
+    hex_encode(hex, id.b, 8);
+    log_warn(n->log, "object.refused", "kind=%u id=%s err=%s", (unsigned)m->kind, hex, err_name(e));
+    /* An honest node relays only what it verified, but roots may differ: unlisted is no proof. */
+    if (e == E_SIGNATURE || e == E_FORMAT || e == E_NONCANONICAL || e == E_TRUNCATED ||
+        e == E_OVERSIZED || e == E_TRAILING || e == E_FLEET)
+        link_close(n, l, e);
+    else
+        l->offer.refused = true;
+}
+
+void objects_on_nodata(struct node *n, struct nlink *l, const struct msg_nodata *m)
+{
+    struct digest id;
+    memcpy(id.b, m->id, 32);
+    struct want *w = want_find(n, m->kind, m->number, &id);
+    if (w == NULL || &n->links[w->link] != l)
+        return;
+    if (m->kind == KIND_MANIFEST)
+        l->offer.refused = true;
+    if (m->kind == KIND_ROOT)
+        l->state_root = 0;
+    want_over(n, w);
+}

@@ -1,0 +1,166 @@
+/* Addresses: whom to dial, what others tell and are told, who is banned.
+ *
+ * Every node keeps an announce table, a verify node a large one, so a swarm that lost its verify
+ * nodes still introduces its members to each other. */
+#include "node/internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define BAN_TIME          (24 * 3600 * SEC)
+#define ANNOUNCE_LIFETIME (3600 * SEC)
+#define PEER_BYTES        19u
+#define PEERS_MAX         50u
+
+void peers_know(struct node *n, const struct addr *addr, enum known_source src, bool verify)
+{
+    known_add(&n->known, addr, src, verify, n->now);
+}
+
+/* f + 1 of m = 3f + 1 verify nodes answer for freshness; two links are kept in any case. */
+uint32_t peers_verify_wanted(const struct node *n)
+{
+    uint32_t f = n->trust.root.verify_count > 0 ? (n->trust.root.verify_count - 1) / 3 : 0;
+    return f + 1 > 2 ? f + 1 : 2;
+}
+
+static bool dial_wanted(const struct node *n)
+{
+    uint32_t target = n->lim.links / 2 < LINKS_TARGET ? n->lim.links / 2 : LINKS_TARGET;
+    return !n->stopping && n->dials_count < HALF_OPEN_MAX && n->dials_count + 4 < n->lim.links &&
+           n->links_count + n->dials_count < target;
+}
+
+bool peers_next_dial(struct node *n, struct action *act)
+{
+    if (!dial_wanted(n))
+        return false;
+    struct known_entry *e = known_next(&n->known, n->now, peers_verify_wanted(n), &n->rng);
+    if (e == NULL)
+        return false;
+    n->dial_op++;
+    if (n->dial_op == 0)
+        n->dial_op = 1;
+    for (uint32_t i = 0; i < HALF_OPEN_MAX; i++) {
+        if (n->dials[i].op != 0)
+            continue;
+        n->dials[i].op = n->dial_op;
+        n->dials[i].entry = e;
+        break;
+    }
+    n->dials_count++;
+    act->type = ACT_DIAL;
+    act->op = n->dial_op;
+    act->dial.addr = e->addr;
+    return true;
+}
+
+void peers_dial_result(struct node *n, uint32_t op, struct nlink *up, enum err e)
+{
+    for (uint32_t i = 0; i < HALF_OPEN_MAX; i++) {
+        if (op == 0 || n->dials[i].op != op)
+            continue;
+        struct known_entry *k = n->dials[i].entry;
+        n->dials[i].op = 0;
+        n->dials_count--;
+        if (up != NULL) {
+            known_up(&n->known, k);
+            up->known = k;
+            return;
+        }
+        if (e == E_SELF)
+            k->self = true;
+        lan_dial_ended(n, &k->addr);
+        known_down(&n->known, k, true, n->now, &n->rng);
+        log_debug(n->log, "dial.failed", "err=%s failures=%u", err_name(e), (unsigned)k->failures);
+        return;
+    }
+}
+
+usec peers_deadline(const struct node *n)
+{
+    if (!dial_wanted(n))
+        return USEC_NEVER;
+    usec t = known_deadline(&n->known);
+    return t == USEC_NEVER || t > n->now ? t : n->now + SEC / 10;
+}
+
+/* ---- lists ---- */
+
+static void peer_write(struct wr *w, const struct addr *a)
+{
+    wr_u8(w, a->family);
+    wr_copy(w, a->ip, 16);
+    wr_u16(w, a->port);
+}
+
+void peers_on_want(struct node *n, struct nlink *l, const struct msg_want_peers *m)
+{
+    struct digest id;
+    memcpy(id.b, m->manifest, 32);
+    struct slot *s = release_by_manifest(n, &id);
+    if (s == NULL)
+        return;
+    if (l->port != 0 && l->who.role != ROLE_PUBLISHER) {
+        struct addr a = l->addr;
+        a.port = l->port;
+        table_announce(&n->table, &id, &l->who.node, &a, m->have, n->now, ANNOUNCE_LIFETIME);
+    }
+    if (m->count == 0)
+        return;
+    struct stream *st = stream_of(n, link_index(n, l), (uint32_t)(s - n->slots));
+    st->peers_reply = true;
+    st->peers_want = m->count;
+    l->ready = true;
+}
+
+void peers_build_reply(struct node *n, struct nlink *l, uint32_t slot, struct wire_msg *m,
+                       uint8_t *scratch)
+{
+    struct addr list[PEERS_MAX];
+    struct stream *st = stream_of(n, link_index(n, l), slot);
+    uint32_t want = st->peers_want < PEERS_MAX ? st->peers_want : PEERS_MAX;
+    const struct digest *id = &n->slots[slot].m.id;
+    uint32_t count = table_sample(&n->table, id, &l->who.node, n->now, want, list, &n->rng);
+    struct wr w = wr_of(scratch, PEERS_MAX * PEER_BYTES);
+    for (uint32_t i = 0; i < count; i++)
+        peer_write(&w, &list[i]);
+    memset(m, 0, sizeof(*m));
+    m->id = MSG_peers;
+    memcpy(m->peers.manifest, id->b, 32);
+    m->peers.list = wr_done(&w);
+}
+
+void peers_on_list(struct node *n, struct nlink *l, const struct msg_peers *m)
+{
+    if (m->list.n % PEER_BYTES != 0) {
+        link_close(n, l, E_FORMAT);
+        return;
+    }
+    struct rd r = rd_of(m->list);
+    enum known_source src = l->origin ? KNOWN_TRACKER : KNOWN_PEER;
+    while (rd_left(&r) >= PEER_BYTES) {
+        struct addr a;
+        memset(&a, 0, sizeof(a));
+        a.family = rd_u8(&r);
+        rd_copy(&r, a.ip, 16);
+        a.port = rd_u16(&r);
+        if (a.family != 4 && a.family != 6)
+            continue;
+        /* Link-local addresses mean nothing without the interface that they were seen on. */
+        if (a.family == 6 && a.ip[0] == 0xfe && (a.ip[1] & 0xc0) == 0x80)
+            continue;
+        peers_know(n, &a, src, false);
+    }
+}
+
+void peers_ban(struct node *n, const struct key *who, const char *why)
+{
+    char hex[17];
+    hex_encode(hex, who->b, 4);
+    log_warn(n->log, "peer.banned", "peer=%s why=%s hours=24", hex, why);
+    uint32_t i = bans_add(&n->bans, who, n->now + BAN_TIME);
+    /* Losing the record of a ban costs one more bad block, so it never crowds out other records. */
+    if (n->saves_count < SAVES / 2)
+        node_save(n, object_id(OBJ_BAN, i), (struct bytes){NULL, 0});
+}

@@ -1,0 +1,453 @@
+/* Block exchange, the giving side: opening slots, saying what is held, whom to serve, serving.
+ *
+ * Uploads are unchoked by events and never by a timer: at most UPLOAD_SLOTS neighbours are served
+ * at once, the most deprived first, and one that took its share makes room for a more deprived one
+ * that waits.  What was asked before a choke is still served, so no ask is wasted.  Payload leaves
+ * only as a span: the host reads it, and reads only what it verified. */
+#include "node/internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define QUANTUM_BLOCKS   16u
+#define HAVES_BATCH      32u
+#define FALSE_CLAIMS_MAX 2u
+#define HAVES_MAP        256u
+
+bool upload_select(struct nlink *l, uint32_t slot, struct action *act, uint8_t *head, usec now)
+{
+    if (l->out_slot == (int32_t)slot)
+        return false;
+    l->out_slot = (int32_t)slot;
+    struct wire_msg m;
+    memset(&m, 0, sizeof(m));
+    m.id = MSG_select;
+    m.select.slot = (uint16_t)slot;
+    link_emit(l, act, head, &m, (struct span){0, 0, 0}, now);
+    return true;
+}
+
+/* ---- whom to serve ---- */
+
+/* Lower = more deprived.  What we served counts too, so that nobody gains by hiding what it has. */
+static uint64_t deprivation(const struct node *n, uint32_t slot, const struct stream *st)
+{
+    uint64_t declared = (uint64_t)st->far_have * n->slots[slot].geo.piece_blocks;
+    return declared > st->served_total ? declared : st->served_total;
+}
+
+static bool candidate(const struct node *n, uint32_t link, uint32_t slot)
+{
+    const struct stream *st = stream_of(n, link, slot);
+    return link_live(&n->links[link]) && stream_live(st) && st->greeted && st->far_want &&
+           !st->unchoked && release_slot_shared(&n->slots[slot]) && n->slots[slot].gained_count > 0;
+}
+
+static bool find_deprived(struct node *n, uint32_t *link, uint32_t *slot, uint64_t *value)
+{
+    uint32_t total = n->lim.links * n->lim.images;
+    uint32_t start = rng_below(&n->rng, total);
+    bool found = false;
+    for (uint32_t k = 0; k < total; k++) {
+        uint32_t at = start + k < total ? start + k : start + k - total;
+        uint32_t i = at / n->lim.images, s = at % n->lim.images;
+        if (!candidate(n, i, s))
+            continue;
+        uint64_t d = deprivation(n, s, stream_of(n, i, s));
+        if (found && d >= *value)
+            continue;
+        found = true;
+        *value = d;
+        *link = i;
+        *slot = s;
+    }
+    return found;
+}
+
+void upload_plan(struct node *n)
+{
+    uint32_t link = 0, slot = 0;
+    uint64_t value = 0;
+    for (uint32_t i = 0; i < n->lim.links && n->unchoked > 0; i++) {
+        for (uint32_t s = 0; s < n->lim.images; s++) {
+            struct stream *st = stream_of(n, i, s);
+            if (st->unchoked && !st->far_want) {
+                st->unchoked = false;
+                n->unchoked--;
+                n->links[i].ready = true;
+            }
+        }
+    }
+    while (n->unchoked < UPLOAD_SLOTS && find_deprived(n, &link, &slot, &value)) {
+        struct stream *st = stream_of(n, link, slot);
+        st->unchoked = true;
+        st->served = 0;
+        n->unchoked++;
+        n->links[link].ready = true;
+    }
+}
+
+/* After a block was served: has this neighbour had its share while a more deprived one waits? */
+static void rotate(struct node *n, uint32_t slot, struct stream *st)
+{
+    uint32_t quantum = n->slots[slot].geo.piece_blocks;
+    if (quantum < QUANTUM_BLOCKS)
+        quantum = QUANTUM_BLOCKS;
+    if (!st->unchoked || st->served < quantum)
+        return;
+    st->served = 0;
+    uint32_t link, s;
+    uint64_t value;
+    if (!find_deprived(n, &link, &s, &value) || value > deprivation(n, slot, st))
+        return;
+    st->unchoked = false;
+    n->unchoked--;
+    upload_plan(n);
+}
+
+void upload_stream_gone(struct node *n, struct nlink *l, uint32_t slot)
+{
+    struct stream *st = stream_of(n, link_index(n, l), slot);
+    if (st->unchoked) {
+        st->unchoked = false;
+        n->unchoked--;
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < l->uploads_count; i++) {
+        struct upload u = l->uploads[(l->uploads_head + i) % n->lim.uploads];
+        if (u.slot != slot)
+            l->uploads[(l->uploads_head + kept++) % n->lim.uploads] = u;
+    }
+    l->uploads_count = kept;
+}
+
+/* ---- requests in ---- */
+
+void upload_on_request(struct node *n, struct nlink *l, uint32_t slot, const struct msg_request *m)
+{
+    struct slot *s = &n->slots[slot];
+    struct stream *st = stream_of(n, link_index(n, l), slot);
+    uint32_t block = m->piece * s->geo.piece_blocks + m->begin / BLOCK_SIZE;
+    if (m->piece >= s->geo.pieces || m->begin % BLOCK_SIZE != 0 ||
+        m->begin >= s->geo.piece_length || block >= s->geo.blocks ||
+        m->length != geometry_block_len(&s->geo, block)) {
+        link_close(n, l, E_RANGE);
+        return;
+    }
+    if (l->uploads_count == n->lim.uploads) {
+        if (++l->faults > n->lim.uploads)
+            link_close(n, l, E_FLOOD);
+        return;
+    }
+    bool refuse = !st->unchoked || !picker_has(s->picker, m->piece);
+    uint32_t at = (l->uploads_head + l->uploads_count++) % n->lim.uploads;
+    l->uploads[at] = (struct upload){block, (uint16_t)slot, refuse};
+}
+
+void upload_on_cancel(struct node *n, struct nlink *l, uint32_t slot, const struct msg_cancel *m)
+{
+    const struct slot *s = &n->slots[slot];
+    uint32_t block = m->piece * s->geo.piece_blocks + m->begin / BLOCK_SIZE;
+    for (uint32_t i = 0; i < l->uploads_count; i++) {
+        struct upload *u = &l->uploads[(l->uploads_head + i) % n->lim.uploads];
+        if (u->slot == slot && u->block == block)
+            u->reject = 1;
+    }
+}
+
+void upload_on_hash_request(struct node *n, struct nlink *l, const struct msg_hash_request *m)
+{
+    for (uint32_t i = 0; i < n->lim.images; i++) {
+        struct slot *s = &n->slots[i];
+        struct stream *st = stream_of(n, link_index(n, l), i);
+        if (!release_slot_shared(s) || !stream_live(st) ||
+            memcmp(s->m.tree_root.b, m->root, 32) != 0)
+            continue;
+        if (st->chunk_in_count == PENDING_CHUNKS) {
+            link_close(n, l, E_FLOOD);
+            return;
+        }
+        /* Fleet links ask for whole chunks with their whole proof and for nothing else. */
+        bool whole = m->base == 0 && m->index % CHUNK_BLOCKS == 0 &&
+                     m->index / CHUNK_BLOCKS < s->geo.chunks && m->length == s->geo.chunk_hashes &&
+                     m->proof == exchange_proof_count(&s->geo);
+        if (!whole) {
+            link_close(n, l, E_RANGE);
+            return;
+        }
+        st->chunk_in[st->chunk_in_count++] = m->index / CHUNK_BLOCKS;
+        l->ready = true;
+        return;
+    }
+    l->faults++; /* it crossed a shut of ours */
+}
+
+void upload_on_bad_block(struct node *n, struct nlink *l, uint32_t slot, uint32_t block)
+{
+    struct slot *s = &n->slots[slot];
+    for (uint32_t i = 0; i < SENT_RING; i++) {
+        if (l->sent[i].slot != slot + 1 || l->sent[i].block != block)
+            continue;
+        l->sent[i].slot = 0; /* once per index */
+        if (s->recheck == NONE)
+            s->recheck = block;
+        return;
+    }
+    if (++l->false_claims >= FALSE_CLAIMS_MAX)
+        link_close(n, l, E_STATE);
+}
+
+/* ---- saying ---- */
+
+static bool relevant(const struct node *n, const struct nlink *l, uint32_t slot)
+{
+    if (!release_slot_shared(&n->slots[slot]))
+        return false;
+    return digest_is_zero(&l->who.model) || digest_equal(&l->who.model, &n->slots[slot].m.model_id);
+}
+
+static void emit(struct node *n, struct nlink *l, struct action *act, uint8_t *head,
+                 const struct wire_msg *m)
+{
+    link_emit(l, act, head, m, (struct span){0, 0, 0}, n->now);
+}
+
+static bool next_open(struct node *n, struct nlink *l, uint32_t slot, struct action *act,
+                      uint8_t *head)
+{
+    struct stream *st = stream_of(n, link_index(n, l), slot);
+    struct wire_msg m;
+    memset(&m, 0, sizeof(m));
+    if (st->shut_due) {
+        st->shut_due = false;
+        m.id = MSG_shut;
+        m.shut.slot = (uint16_t)slot;
+    } else if (!st->open_sent && relevant(n, l, slot)) {
+        st->open_sent = true;
+        m.id = MSG_open;
+        m.open.slot = (uint16_t)slot;
+        memcpy(m.open.manifest, n->slots[slot].m.id.b, 32);
+    } else {
+        return false;
+    }
+    emit(n, l, act, head, &m);
+    return true;
+}
+
+static void build_greeting(const struct slot *s, struct wire_msg *m)
+{
+    if (picker_complete(s->picker)) {
+        m->id = MSG_have_all;
+    } else if (picker_pieces_have(s->picker) == 0) {
+        m->id = MSG_have_none;
+    } else {
+        m->id = MSG_bitfield;
+        m->bitfield.map = bytes_of(picker_bitmap(s->picker).p, (s->geo.pieces + 7) / 8);
+    }
+}
+
+static bool haves_due(const struct node *n, const struct slot *s, const struct stream *st)
+{
+    uint32_t untold = s->gained_count - st->told;
+    if (untold == 0)
+        return false;
+    /* A neighbour that is idle here may be waiting for just this piece. */
+    return untold >= HAVES_BATCH || !st->far_want || n->now >= st->haves_at;
+}
+
+static void build_haves(const struct slot *s, struct stream *st, struct wire_msg *m,
+                        uint8_t map[HAVES_MAP])
+{
+    uint32_t low = UINT32_MAX, high = 0;
+    for (uint32_t i = st->told; i < s->gained_count; i++) {
+        low = s->gained[i] < low ? s->gained[i] : low;
+        high = s->gained[i] > high ? s->gained[i] : high;
+    }
+    if (low == high) {
+        m->id = MSG_have;
+        m->have.piece = low;
+    } else {
+        memset(map, 0, HAVES_MAP);
+        uint32_t first = low & ~7u;
+        for (uint32_t i = st->told; i < s->gained_count; i++)
+            bit_set(map, s->gained[i] - first);
+        m->id = MSG_haves;
+        m->haves.first = first;
+        m->haves.map = bytes_of(map, (high - first) / 8 + 1);
+    }
+    st->told = s->gained_count;
+    st->haves_at = USEC_NEVER;
+}
+
+/* What is due on a live stream, most pressing first; false when nothing is. */
+static bool stream_says(struct node *n, uint32_t slot, struct stream *st, struct wire_msg *m,
+                        uint8_t map[HAVES_MAP], bool build)
+{
+    struct slot *s = &n->slots[slot];
+    bool far_complete = st->far_greeted && st->far_have == s->geo.pieces;
+    if (!st->greeted) {
+        if (build) {
+            build_greeting(s, m);
+            st->greeted = true;
+            st->told = s->gained_count;
+            upload_plan(n);
+        }
+        return true;
+    }
+    if (st->lost != NONE) {
+        if (build) {
+            m->id = MSG_donthave;
+            m->donthave.piece = st->lost;
+            st->lost = NONE;
+        }
+        return true;
+    }
+    if (st->want != st->want_sent) {
+        if (build) {
+            m->id = st->want ? MSG_interested : MSG_not_interested;
+            st->want_sent = st->want;
+        }
+        return true;
+    }
+    if (st->unchoked != st->unchoked_sent) {
+        if (build) {
+            m->id = st->unchoked ? MSG_unchoke : MSG_choke;
+            st->unchoked_sent = st->unchoked;
+        }
+        return true;
+    }
+    if (far_complete) {
+        st->told = s->gained_count;
+        st->haves_at = USEC_NEVER;
+    } else if (haves_due(n, s, st)) {
+        if (build)
+            build_haves(s, st, m, map);
+        return true;
+    }
+    return false;
+}
+
+static bool next_chunk_reply(struct node *n, struct nlink *l, uint32_t slot, struct action *act,
+                             uint8_t *head)
+{
+    struct stream *st = stream_of(n, link_index(n, l), slot);
+    const struct slot *s = &n->slots[slot];
+    if (st->chunk_in_count == 0)
+        return false;
+    uint32_t chunk = st->chunk_in[0];
+    st->chunk_in_count--;
+    memmove(st->chunk_in, st->chunk_in + 1, st->chunk_in_count * sizeof(chunk));
+    bool have = picker_has_chunk(s->picker, chunk);
+    struct wire_msg m;
+    memset(&m, 0, sizeof(m));
+    m.id = have ? MSG_hashes : MSG_hash_reject;
+    /* Both have the layout of the request. */
+    memcpy(m.hashes.root, s->m.tree_root.b, 32);
+    m.hashes.index = chunk * CHUNK_BLOCKS;
+    m.hashes.length = s->geo.chunk_hashes;
+    m.hashes.proof = exchange_proof_count(&s->geo);
+    struct span span = {0, 0, 0};
+    if (have)
+        span = (struct span){object_id(OBJ_CHUNK, slot), chunk, geometry_chunk_len(&s->geo)};
+    link_emit(l, act, head, &m, span, n->now);
+    return true;
+}
+
+static bool next_reject(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
+{
+    if (l->uploads_count == 0)
+        return false;
+    struct upload u = l->uploads[l->uploads_head];
+    const struct slot *s = &n->slots[u.slot];
+    if (!u.reject && picker_has(s->picker, u.block / s->geo.piece_blocks))
+        return false;
+    if (upload_select(l, u.slot, act, head, n->now))
+        return true;
+    l->uploads_head = (l->uploads_head + 1) % n->lim.uploads;
+    l->uploads_count--;
+    struct wire_msg m;
+    memset(&m, 0, sizeof(m));
+    m.id = MSG_reject;
+    m.reject.piece = u.block / s->geo.piece_blocks;
+    m.reject.begin = u.block % s->geo.piece_blocks * BLOCK_SIZE;
+    m.reject.length = geometry_block_len(&s->geo, u.block);
+    emit(n, l, act, head, &m);
+    return true;
+}
+
+static bool next_held(struct node *n, struct nlink *l, uint32_t slot, struct action *act,
+                      uint8_t *head)
+{
+    struct stream *st = stream_of(n, link_index(n, l), slot);
+    const struct slot *s = &n->slots[slot];
+    if (!st->held_due || s->state != RELEASE_HELD)
+        return false;
+    st->held_due = false;
+    struct wire_msg m;
+    memset(&m, 0, sizeof(m));
+    m.id = MSG_held;
+    memcpy(m.held.manifest, s->m.id.b, 32);
+    memcpy(m.held.image, s->m.digest.b, 32);
+    emit(n, l, act, head, &m);
+    return true;
+}
+
+bool upload_next_control(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
+{
+    for (uint32_t i = 0; i < n->lim.images; i++) {
+        struct stream *st = stream_of(n, link_index(n, l), i);
+        uint8_t map[HAVES_MAP];
+        struct wire_msg m;
+        if (next_open(n, l, i, act, head))
+            return true;
+        if (!stream_live(st) || !release_slot_shared(&n->slots[i]))
+            continue;
+        if (next_held(n, l, i, act, head) || next_chunk_reply(n, l, i, act, head))
+            return true;
+        if (!stream_says(n, i, st, NULL, map, false))
+            continue;
+        if (upload_select(l, i, act, head, n->now))
+            return true;
+        memset(&m, 0, sizeof(m));
+        if (stream_says(n, i, st, &m, map, true)) {
+            /* A publisher's upload is complete when it may have been all along. */
+            if (m.id == MSG_have_all && l->who.role == ROLE_PUBLISHER)
+                st->held_due = true;
+            emit(n, l, act, head, &m);
+            return true;
+        }
+    }
+    return next_reject(n, l, act, head);
+}
+
+bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
+{
+    if (l->uploads_count == 0 || !bucket_ready(&n->up, n->now))
+        return false;
+    struct upload u = l->uploads[l->uploads_head];
+    struct slot *s = &n->slots[u.slot];
+    if (upload_select(l, u.slot, act, head, n->now))
+        return true;
+    l->uploads_head = (l->uploads_head + 1) % n->lim.uploads;
+    l->uploads_count--;
+    uint32_t len = geometry_block_len(&s->geo, u.block);
+    bucket_take(&n->up, n->now, len);
+    struct stream *st = stream_of(n, link_index(n, l), u.slot);
+    struct wire_msg m;
+    memset(&m, 0, sizeof(m));
+    m.id = MSG_piece;
+    m.piece.piece = u.block / s->geo.piece_blocks;
+    m.piece.begin = u.block % s->geo.piece_blocks * BLOCK_SIZE;
+    struct span span = {object_id(OBJ_IMAGE, u.slot), (uint64_t)u.block * BLOCK_SIZE, len};
+    link_emit(l, act, head, &m, span, n->now);
+    l->bytes_up += len;
+    n->bytes_up += len;
+    s->bytes_up += len;
+    l->sent[l->sent_next].slot = (uint16_t)(u.slot + 1);
+    l->sent[l->sent_next].block = u.block;
+    l->sent_next = (l->sent_next + 1) % SENT_RING;
+    st->served++;
+    st->served_total++;
+    rotate(n, u.slot, st);
+    return true;
+}
