@@ -6,7 +6,7 @@
  * (its last record is not there yet) waits for the next one, since a batch is atomic. */
 #include "disk.h"
 
-#include "check.h"
+#include "checks.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -220,11 +220,10 @@ bool disk_read(const struct disk *d, const struct span *at, struct body *body)
     *body = (struct body){.kind = kind, .off = at->off, .len = at->len};
     if (kind != OBJ_IMAGE && kind != OBJ_CHUNK) {
         size_t i = record_place(d, at->object);
-        if (i >= d->records || d->record[i].object != at->object)
-            return false;
-        if (at->off > d->record[i].blob->len || at->len > d->record[i].blob->len - at->off)
+        if (i >= d->records || d->record[i].object != at->object || at->off != 0 || at->len != 0)
             return false;
         body->blob = blob_hold(d->record[i].blob);
+        body->len = body->blob->len;
         return true;
     }
     if (number >= d->slots || !d->slot[number].bound || !d->slot[number].open)
@@ -234,7 +233,7 @@ bool disk_read(const struct disk *d, const struct span *at, struct body *body)
     if (kind == OBJ_CHUNK)
         return at->off < s->geo.chunks && at->len == geometry_chunk_len(&s->geo) &&
                bit_test(s->chunks, (uint32_t)at->off);
-    if (at->off >= s->geo.size || at->len > s->geo.size - at->off)
+    if (at->len == 0 || at->off >= s->geo.size || at->len > s->geo.size - at->off)
         return false;
     uint32_t last = (uint32_t)((at->off + at->len - 1) / BLOCK_SIZE);
     for (uint32_t b = (uint32_t)(at->off / BLOCK_SIZE); b <= last; b++)

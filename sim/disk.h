@@ -26,7 +26,8 @@ void disk_checked(struct world *w, uint32_t node);
 
 /* Marks a release as imported whole into slot, as a publisher's verify node does. */
 void disk_import(struct world *w, uint32_t node, uint32_t slot, uint32_t release);
-/* Reads a span for sending.  False when the disk does not hold it.  Holds body's blob. */
+/* Reads a span for sending; of a record all, by a length of 0.  False when the disk does not hold
+ * it.  Holds body's blob. */
 bool disk_read(const struct disk *d, const struct span *at, struct body *body);
 /* Is every block of the slot's image durable? */
 bool disk_slot_whole(const struct disk *d, uint32_t slot);

@@ -91,7 +91,6 @@ static bool make_release(struct world *w, struct release *r)
                 m->size, IMAGE_SIZE_MAX);
         return false;
     }
-    static uint8_t const empty[1];
     uint8_t *buf = sim_alloc(2, MANIFEST_MAX);
     struct wr inner = wr_of(buf, MANIFEST_MAX), outer = wr_of(buf + MANIFEST_MAX, MANIFEST_MAX);
     enum err e = manifest_encode(m, &inner);
@@ -104,7 +103,7 @@ static bool make_release(struct world *w, struct release *r)
     assert(e == E_OK);
     e = manifest_open(m, wr_done(&outer), &f->trust);
     assert(e == E_OK);
-    r->envelope = blob_make(wr_len(&outer) > 0 ? outer.start : empty, wr_len(&outer));
+    r->envelope = blob_make(outer.start, wr_len(&outer));
     free(buf);
     return true;
 }

@@ -3,7 +3,7 @@
  * Reads the command line, runs the world, prints the report.  Exit status: 0 when every device
  * holds the image and nothing was violated, 1 when not, 2 when the command line is not understood.
  */
-#include "check.h"
+#include "checks.h"
 #include "report.h"
 #include "units.h"
 

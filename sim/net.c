@@ -13,7 +13,7 @@
  * no tick names it and both ends are closed. */
 #include "net.h"
 
-#include "check.h"
+#include "checks.h"
 #include "fwswarm/link.h"
 #include "fwswarm/wire.h"
 
@@ -25,12 +25,14 @@
 #define RECORD_OVERHEAD (LINK_HEAD_ROOM + LINK_TAIL_ROOM)
 #define NAME_BITS       21u /* of slot and side, plus one */
 
-/* Noise XX over TCP: u16 length, then e; then e, encrypted s and payload; then encrypted s and
- * payload.  The payload carries a certificate and a signature behind one length field each. */
-#define SHAKE_HELLO         (2u + 32u + AEAD_TAG)
-#define SHAKE_PAYLOAD(cert) (3u * 2u + 64u + (uint32_t)(cert) + AEAD_TAG)
-#define SHAKE_REPLY(cert)   (2u + 32u + 32u + AEAD_TAG + SHAKE_PAYLOAD(cert))
-#define SHAKE_PROOF(cert)   (2u + 32u + AEAD_TAG + SHAKE_PAYLOAD(cert))
+/* The three messages of a handshake between nodes that trust the same root and list: u16 length,
+ * the pattern's keys and tags, then three versions; in the later two also three strings of which
+ * only the certificate is not empty, an identity and a signature. */
+#define SHAKE_VERSIONS      12u
+#define SHAKE_PAYLOAD(cert) (SHAKE_VERSIONS + 3u * 2u + 32u + 64u + (uint32_t)(cert))
+#define SHAKE_HELLO         (2u + 32u + SHAKE_VERSIONS + AEAD_TAG)
+#define SHAKE_REPLY(cert)   (2u + 32u + 32u + AEAD_TAG + SHAKE_PAYLOAD(cert) + AEAD_TAG)
+#define SHAKE_PROOF(cert)   (2u + 32u + AEAD_TAG + SHAKE_PAYLOAD(cert) + AEAD_TAG)
 /* TCP's own words. */
 #define FIN_BYTES 40u
 
@@ -39,6 +41,13 @@ void net_init(struct net *net)
     pool_init(&net->links, sizeof(struct wire_link));
     pool_init(&net->parcels, sizeof(struct parcel));
     pool_init(&net->heads, HEAD_MAX);
+}
+
+uint32_t net_handshake_bytes(uint32_t message, size_t cert_len)
+{
+    if (message == 0)
+        return SHAKE_HELLO;
+    return message == 1 ? SHAKE_REPLY(cert_len) : SHAKE_PROOF(cert_len);
 }
 
 /* ---- addresses ---- */
@@ -265,7 +274,7 @@ static uint32_t wire_size(struct world *w, struct end *e, uint32_t n)
 }
 
 bool net_send(struct world *w, uint32_t node, uint32_t link, const uint8_t *head, uint32_t head_len,
-              const struct body *body)
+              const struct body *body, uint32_t credit)
 {
     uint32_t slot;
     unsigned side;
@@ -280,7 +289,7 @@ bool net_send(struct world *w, uint32_t node, uint32_t link, const uint8_t *head
     uint32_t len = head_len + (body != NULL ? body->len : 0);
     uint32_t i = parcel_new(w, slot, side, PARCEL_DATA, wire_size(w, e, len));
     struct parcel *p = parcel_at(w, i);
-    p->credit = len;
+    p->credit = credit;
     p->head_len = head_len;
     if (head_len > HEAD_INLINE)
         p->long_head = pool_take(&w->net.heads);
@@ -289,7 +298,7 @@ bool net_send(struct world *w, uint32_t node, uint32_t link, const uint8_t *head
         p->has_body = true;
         p->body = *body;
     }
-    e->queued += len;
+    e->queued += credit;
     parcel_send(w, i);
     return true;
 }
@@ -311,6 +320,19 @@ bool net_close(struct world *w, uint32_t node, uint32_t link, enum err err)
     return true;
 }
 
+/* What a machine that forgot a connection answers with: behind what is on the way already, but not
+ * behind what was queued. */
+static void reset_send(struct world *w, uint32_t slot, unsigned side)
+{
+    uint32_t i = parcel_new(w, slot, side, PARCEL_FIN, FIN_BYTES);
+    const struct wire_link *l = link_at(w, slot);
+    parcel_at(w, i)->err = E_CLOSED;
+    w->net.wire_sent += FIN_BYTES;
+    w->net.wire_flying += FIN_BYTES;
+    usec way = net_latency(w, l->end[side].node, l->end[!side].node);
+    world_schedule(w, w->now + way, TICK_ARRIVE, i, 0, 0);
+}
+
 void net_break(struct world *w, uint32_t node)
 {
     struct sim_node *n = &w->node[node];
@@ -323,7 +345,7 @@ void net_break(struct world *w, uint32_t node)
         end_close(w, slot, side);
         const struct end *far = &l->end[!side];
         if (!end_is_over(far))
-            down_later(w, slot, !side, w->now + net_latency(w, node, far->node), E_CLOSED);
+            reset_send(w, slot, side);
         link_unref(w, slot);
     }
     n->up = (struct pipe){.rate = n->up.rate, .free = w->now};
@@ -446,6 +468,8 @@ static void deliver(struct world *w, uint32_t i)
         want = END_DIALLING;
     else if (p->kind == PARCEL_PROOF)
         want = END_SHAKING;
+    else if (p->kind == PARCEL_FIN && !end_is_over(to))
+        want = to->state;
     if (n->core == NULL || to->state != want) {
         parcel_refused(w, i);
         return;

@@ -12,13 +12,16 @@ void net_fini(struct world *w);
 /* The address of a node, and whose address it is (NONE: nobody's). */
 struct addr net_addr(uint32_t node);
 uint32_t net_node_at(const struct world *w, const struct addr *addr);
+/* Size on the wire of handshake message 0, 1 or 2; cert_len: of its sender's certificate. */
+uint32_t net_handshake_bytes(uint32_t message, size_t cert_len);
 /* One-way delay between two nodes. */
 usec net_latency(const struct world *w, uint32_t a, uint32_t b);
 
 void net_dial(struct world *w, uint32_t node, uint32_t op, const struct addr *addr);
-/* False when the node has no such link.  Takes over body's blob. */
+/* credit: what EV_SENT will count.  False when the node has no such link.  Takes over body's blob.
+ */
 bool net_send(struct world *w, uint32_t node, uint32_t link, const uint8_t *head, uint32_t head_len,
-              const struct body *body);
+              const struct body *body, uint32_t credit);
 bool net_close(struct world *w, uint32_t node, uint32_t link, enum err err);
 /* All links of a node break, as when its machine loses power and comes back. */
 void net_break(struct world *w, uint32_t node);

@@ -131,7 +131,7 @@ void trace_action(struct world *w, const struct action *act, const uint8_t *head
     case ACT_SEND:
         fprintf(f, "  send link=%u", act->link);
         print_head(f, bytes_of(head, act->head_len));
-        if (act->send.span.len > 0)
+        if (act->send.span.object != OBJ_NONE)
             fprintf(f, " object=%08x off=%" PRIu64 " len=%u", act->send.span.object,
                     act->send.span.off, act->send.span.len);
         fputc('\n', f);

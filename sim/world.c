@@ -7,7 +7,7 @@
  * disk, say) carries the node's boot number and is dropped when that boot is over. */
 #include "world.h"
 
-#include "check.h"
+#include "checks.h"
 #include "disk.h"
 #include "fault.h"
 #include "fleet.h"
@@ -51,7 +51,7 @@ void world_give(struct world *w, uint32_t node, struct event *ev)
 static void do_send(struct world *w, uint32_t node, const struct action *act, const uint8_t *head)
 {
     struct body body = {0};
-    bool has = act->send.span.len > 0;
+    bool has = act->send.span.object != OBJ_NONE;
     if (has && !disk_read(&w->node[node].disk, &act->send.span, &body)) {
         check_failed(w, node, "serves object %08x at %" PRIu64 " length %u, which it does not hold",
                      act->send.span.object, act->send.span.off, act->send.span.len);
@@ -59,7 +59,8 @@ static void do_send(struct world *w, uint32_t node, const struct action *act, co
         return;
     }
     check_send(w, node, act, head, has ? &body : NULL);
-    if (!net_send(w, node, act->link, head, act->head_len, has ? &body : NULL))
+    uint32_t credit = act->head_len + act->send.span.len;
+    if (!net_send(w, node, act->link, head, act->head_len, has ? &body : NULL, credit))
         blob_drop(body.blob);
 }
 

@@ -9,7 +9,7 @@
  *   net.c      links, rate queues, handshakes
  *   disk.c     storage with unsynced data, group commit, re-hashing
  *   fault.c    what goes wrong and when
- *   check.c    what must hold after every step
+ *   checks.c   what must hold after every step
  *   trace.c    the readable trace
  *   report.c   what the run amounted to */
 #pragma once

@@ -4,7 +4,7 @@
  * a send reads from durable bits alone.  What remains to check is that the core names the right
  * spans, keeps to its credit and limits, makes progress with time, and never goes back in sequence.
  */
-#include "check.h"
+#include "checks.h"
 
 #include "disk.h"
 #include "fwswarm/wire.h"

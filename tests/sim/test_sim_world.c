@@ -1,0 +1,598 @@
+/* The world, network, disks and checks of the simulator, around a core that does what it is told.
+ */
+#include "checks.h"
+#include "disk.h"
+#include "fwswarm/wire.h"
+#include "net.h"
+#include "stub.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEVICE 1u
+#define OTHER  2u
+#define RATE   1000000u /* bytes a second: a byte takes a microsecond */
+#define RTT    100000u
+
+static struct world *w;
+
+static void setup(void)
+{
+    struct options opt = {.peers = 2,
+                          .verify = 1,
+                          .image_size = 1 << 20,
+                          .origin_up = RATE,
+                          .peer_up = RATE,
+                          .peer_down = RATE,
+                          .rtt = RTT,
+                          .seed = 11};
+    w = sim_alloc(1, sizeof(*w));
+    ck_assert(world_init(w, &opt));
+    stub_use(w);
+}
+
+static void teardown(void)
+{
+    world_fini(w);
+    free(w);
+}
+
+static void run_until(usec at)
+{
+    while (heap_first(&w->heap) <= at || alarms_at(&w->alarms) <= at)
+        ck_assert(world_step(w));
+    w->now = at;
+}
+
+static struct node *core(uint32_t node)
+{
+    return w->node[node].core;
+}
+
+static void act(uint32_t node, const struct action *a, const void *head, uint32_t head_len)
+{
+    stub_do(core(node), a, head, head_len);
+    world_drain(w, node);
+}
+
+/* Boots all, dials from one node to another; both names of the link. */
+static void link_two(uint32_t from, uint32_t to, uint32_t *near, uint32_t *far)
+{
+    run_until(SEC);
+    struct action a = {.type = ACT_DIAL, .op = 77};
+    a.dial.addr = w->node[to].addr;
+    act(from, &a, NULL, 0);
+    run_until(2 * SEC);
+    const struct stub_seen *up = stub_find(core(from), EV_UP, 0);
+    ck_assert_ptr_nonnull(up);
+    *near = up->ev.link;
+    up = stub_find(core(to), EV_UP, 0);
+    ck_assert_ptr_nonnull(up);
+    *far = up->ev.link;
+}
+
+static void send_head(uint32_t node, uint32_t link, const struct wire_msg *m,
+                      const struct span *span)
+{
+    uint8_t head[WIRE_HEAD_MAX];
+    size_t n = wire_encode(m, head);
+    struct action a = {.type = ACT_SEND, .link = link};
+    if (span != NULL)
+        a.send.span = *span;
+    stub_do(core(node), &a, head, (uint32_t)n);
+}
+
+static void send_block(uint32_t node, uint32_t link, uint32_t block)
+{
+    const struct geometry *g = &w->release[0].geo;
+    struct wire_msg m = {.id = MSG_piece};
+    m.piece.piece = block / g->piece_blocks;
+    m.piece.begin = block % g->piece_blocks * BLOCK_SIZE;
+    struct span span = {object_id(OBJ_IMAGE, 0), (uint64_t)block * BLOCK_SIZE, BLOCK_SIZE};
+    send_head(node, link, &m, &span);
+}
+
+static void send_chunk(uint32_t node, uint32_t link)
+{
+    const struct geometry *g = &w->release[0].geo;
+    struct wire_msg m = {.id = MSG_hashes};
+    m.hashes.length = g->chunk_hashes;
+    struct span span = {object_id(OBJ_CHUNK, 0), 0, geometry_chunk_len(g)};
+    send_head(node, link, &m, &span);
+}
+
+static void open_slot(uint32_t node)
+{
+    struct action a = {.type = ACT_OPEN};
+    a.open.create = true;
+    a.open.root = w->release[0].manifest.tree_root;
+    a.open.geo = w->release[0].geo;
+    act(node, &a, NULL, 0);
+}
+
+/* ---- network ---- */
+
+START_TEST(dial_takes_one_and_a_half_round_trips)
+{
+    uint32_t near, far;
+    link_two(DEVICE, 0, &near, &far);
+    const struct stub_seen *up = stub_find(core(DEVICE), EV_UP, 0);
+    usec way = net_latency(w, DEVICE, 0);
+    ck_assert_uint_ge(way, RTT / 2 * 9 / 10);
+    ck_assert_uint_le(way, RTT / 2 * 11 / 10);
+    /* At a byte a microsecond each message spends its size in the uplink and in the downlink. */
+    usec hello = net_handshake_bytes(0, 0), reply = net_handshake_bytes(1, 0);
+    usec proof = net_handshake_bytes(2, w->node[DEVICE].cert_len);
+    ck_assert_uint_eq(up->ev.now, SEC + 2 * hello + 2 * reply + 2 * way);
+    ck_assert_uint_eq(up->ev.op, 77);
+    ck_assert_int_eq(up->ev.up.who.role, ROLE_VERIFY);
+    const struct stub_seen *in = stub_find(core(0), EV_UP, 0);
+    ck_assert_uint_eq(in->ev.now, up->ev.now + 2 * proof + way);
+    ck_assert_uint_eq(in->ev.op, 0);
+    ck_assert_uint_eq(in->ev.up.who.index, DEVICE);
+    ck_assert_uint_ne(in->ev.up.addr.port, w->node[DEVICE].addr.port);
+}
+END_TEST
+
+START_TEST(dial_to_nobody_and_to_itself_fails)
+{
+    run_until(SEC);
+    struct action a = {.type = ACT_DIAL, .op = 5};
+    a.dial.addr = net_addr(DEVICE);
+    act(DEVICE, &a, NULL, 0);
+    a.op = 6;
+    a.dial.addr = net_addr(1000);
+    act(DEVICE, &a, NULL, 0);
+    world_crash(w, OTHER);
+    a.op = 7;
+    a.dial.addr = net_addr(OTHER);
+    act(DEVICE, &a, NULL, 0);
+    run_until(2 * SEC);
+    const enum err errs[] = {E_SELF, E_REFUSED, E_REFUSED};
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct stub_seen *down = stub_find(core(DEVICE), EV_DOWN, i);
+        ck_assert_ptr_nonnull(down);
+        ck_assert_uint_eq(down->ev.link, 0);
+        ck_assert_int_eq(down->ev.err, errs[down->ev.op - 5]);
+        seen |= 1u << (down->ev.op - 5);
+    }
+    ck_assert_uint_eq(seen, 7);
+    ck_assert_uint_eq(pool_used(&w->net.links), 0);
+}
+END_TEST
+
+START_TEST(message_is_charged_for_every_byte)
+{
+    uint32_t near, far;
+    link_two(DEVICE, 0, &near, &far);
+    uint64_t before = w->net.wire_sent;
+    send_block(0, far, 3);
+    world_drain(w, 0);
+    run_until(3 * SEC);
+    const uint32_t head = 9, wire = 4 + head + BLOCK_SIZE + 18;
+    ck_assert_uint_eq(w->net.wire_sent - before, wire);
+    const struct stub_seen *sent = stub_find(core(0), EV_SENT, 0);
+    ck_assert_uint_eq(sent->ev.sent.bytes, head + BLOCK_SIZE);
+    ck_assert_uint_eq(sent->ev.now, 2 * SEC + wire);
+    const struct stub_seen *msg = stub_find(core(DEVICE), EV_MSG, 0);
+    ck_assert_uint_eq(msg->ev.now, 2 * SEC + 2 * wire + net_latency(w, 0, DEVICE));
+    ck_assert_uint_eq(msg->head_len, head);
+    ck_assert_uint_eq(msg->body_len, BLOCK_SIZE);
+    ck_assert_uint_eq(msg->data_len, 0);
+    ck_assert_uint_eq(w->net.payload_origin, BLOCK_SIZE);
+    ck_assert_uint_eq(w->violations, 0);
+}
+END_TEST
+
+START_TEST(messages_of_one_drain_share_a_record)
+{
+    uint32_t near, far;
+    link_two(DEVICE, 0, &near, &far);
+    uint64_t before = w->net.wire_sent;
+    struct wire_msg m = {.id = MSG_have};
+    for (m.have.piece = 0; m.have.piece < 3; m.have.piece++)
+        send_head(0, far, &m, NULL);
+    world_drain(w, 0);
+    send_block(0, far, 0);
+    send_block(0, far, 1);
+    world_drain(w, 0);
+    run_until(3 * SEC);
+    /* Three small ones in one record; two blocks do not fit one. */
+    ck_assert_uint_eq(w->net.wire_sent - before, 3 * 9 + 18 + 2 * (4 + 9 + BLOCK_SIZE + 18));
+    for (uint32_t i = 0; i < 3; i++)
+        ck_assert_uint_eq(stub_find(core(DEVICE), EV_MSG, i)->head[4], i);
+}
+END_TEST
+
+START_TEST(two_links_share_an_uplink)
+{
+    uint32_t a_near, a_far;
+    link_two(DEVICE, 0, &a_near, &a_far);
+    struct action a = {.type = ACT_DIAL, .op = 78};
+    a.dial.addr = w->node[0].addr;
+    act(OTHER, &a, NULL, 0);
+    run_until(3 * SEC);
+    uint32_t b_far = stub_find(core(0), EV_UP, 1)->ev.link;
+    for (uint32_t i = 0; i < 4; i++)
+        send_block(0, i % 2 == 0 ? a_far : b_far, i);
+    world_drain(w, 0);
+    run_until(4 * SEC);
+    const usec each = 4 + 9 + BLOCK_SIZE + 18;
+    for (uint32_t i = 0; i < 4; i++)
+        ck_assert_uint_eq(stub_find(core(0), EV_SENT, i)->ev.now, 3 * SEC + (i + 1) * each);
+    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_MSG), 2);
+    ck_assert_uint_eq(stub_seen_of(core(OTHER), EV_MSG), 2);
+}
+END_TEST
+
+START_TEST(close_comes_after_what_was_said)
+{
+    uint32_t near, far;
+    link_two(DEVICE, 0, &near, &far);
+    struct wire_msg m = {.id = MSG_bye};
+    send_head(0, far, &m, NULL);
+    struct action a = {.type = ACT_CLOSE, .link = far, .err = E_FLOOD};
+    act(0, &a, NULL, 0);
+    run_until(3 * SEC);
+    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_MSG), 1);
+    const struct stub_seen *down = stub_find(core(DEVICE), EV_DOWN, 0);
+    ck_assert_uint_eq(down->ev.link, near);
+    ck_assert_int_eq(down->ev.err, E_CLOSED);
+    down = stub_find(core(0), EV_DOWN, 0);
+    ck_assert_uint_eq(down->ev.now, 2 * SEC);
+    ck_assert_int_eq(down->ev.err, E_FLOOD);
+    ck_assert_uint_eq(stub_seen_of(core(0), EV_SENT), 0);
+    ck_assert_uint_eq(pool_used(&w->net.links), 0);
+    ck_assert_uint_eq(pool_used(&w->net.parcels), 0);
+    ck_assert_uint_eq(w->violations, 0);
+}
+END_TEST
+
+START_TEST(crash_loses_what_had_not_left)
+{
+    uint32_t near, far;
+    link_two(DEVICE, 0, &near, &far);
+    for (uint32_t i = 0; i < 3; i++)
+        send_block(0, far, i);
+    world_drain(w, 0);
+    /* The first has left, the second is half out. */
+    run_until(2 * SEC + BLOCK_SIZE * 3 / 2);
+    world_crash(w, 0);
+    run_until(3 * SEC);
+    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_MSG), 1);
+    const struct stub_seen *down = stub_find(core(DEVICE), EV_DOWN, 0);
+    ck_assert_uint_eq(down->ev.now, 2 * SEC + BLOCK_SIZE * 3 / 2 + net_latency(w, 0, DEVICE) +
+                                        BLOCK_SIZE / 2 + 2 * (4 + 9 + 18) + 40);
+    ck_assert_uint_eq(pool_used(&w->net.links), 0);
+    ck_assert_uint_eq(pool_used(&w->net.parcels), 0);
+    ck_assert_uint_eq(w->net.wire_flying, 0);
+}
+END_TEST
+
+START_TEST(small_objects_arrive_with_their_bytes)
+{
+    uint32_t near, far;
+    link_two(DEVICE, 0, &near, &far);
+    struct action a = {.type = ACT_SAVE, .op = 3};
+    a.save.object = object_id(OBJ_MANIFEST, 0);
+    a.save.data = bytes_of(w->release[0].envelope->data, w->release[0].envelope->len);
+    a.save.last = true;
+    act(0, &a, NULL, 0);
+    run_until(3 * SEC);
+    struct wire_msg m = {.id = MSG_data};
+    m.data.kind = 1;
+    struct span span = {object_id(OBJ_MANIFEST, 0), 0, 0};
+    send_head(0, far, &m, &span);
+    world_drain(w, 0);
+    run_until(4 * SEC);
+    const struct stub_seen *msg = stub_find(core(DEVICE), EV_MSG, 0);
+    ck_assert_uint_eq(msg->body_len, w->release[0].envelope->len);
+    ck_assert_uint_eq(msg->data_len, w->release[0].envelope->len);
+    /* A record's bytes are not the core's to count. */
+    ck_assert_uint_eq(stub_find(core(0), EV_SENT, 0)->ev.sent.bytes, msg->head_len);
+    ck_assert_uint_eq(w->violations, 0);
+}
+END_TEST
+
+/* ---- disks ---- */
+
+/* One message with a body from 0 to DEVICE, stored at `at`; the error it comes back with. */
+static enum err store_one(uint32_t far, struct span at, bool chunk, uint32_t block, bool spoil)
+{
+    uint32_t before = stub_seen_of(core(DEVICE), EV_STORED);
+    core(DEVICE)->store_body = true;
+    core(DEVICE)->store_at = at;
+    if (chunk)
+        send_chunk(0, far);
+    else
+        send_block(0, far, block);
+    world_drain(w, 0);
+    for (uint32_t i = 0; spoil && i < w->net.parcels.count; i++) {
+        struct parcel *p = pool_at(&w->net.parcels, i);
+        p->body.corrupt = p->has_body;
+    }
+    run_until(w->now + SEC);
+    core(DEVICE)->store_body = false;
+    const struct stub_seen *s = stub_find(core(DEVICE), EV_STORED, before);
+    ck_assert_ptr_nonnull(s);
+    return s->ev.err;
+}
+
+START_TEST(only_the_right_bytes_are_kept)
+{
+    uint32_t near, far;
+    link_two(DEVICE, 0, &near, &far);
+    open_slot(DEVICE);
+    const struct geometry *g = &w->release[0].geo;
+    struct span chunk = {object_id(OBJ_CHUNK, 0), 0, geometry_chunk_len(g)};
+    struct span five = {object_id(OBJ_IMAGE, 0), 5u * BLOCK_SIZE, BLOCK_SIZE};
+    ck_assert_int_eq(store_one(far, five, false, 5, false), E_STATE);
+    ck_assert_int_eq(store_one(far, chunk, true, 0, true), E_PROOF);
+    ck_assert_int_eq(store_one(far, chunk, true, 0, false), E_OK);
+    ck_assert_int_eq(store_one(far, five, false, 6, false), E_HASH);
+    ck_assert_int_eq(store_one(far, five, false, 5, true), E_HASH);
+    ck_assert_uint_eq(w->node[DEVICE].disk.slot[0].blocks_have, 0);
+    ck_assert_int_eq(store_one(far, five, false, 5, false), E_OK);
+    ck_assert_int_eq(store_one(far, five, false, 5, false), E_OK);
+    ck_assert_uint_eq(w->node[DEVICE].disk.slot[0].blocks_have, 1);
+    struct span beyond = {object_id(OBJ_IMAGE, 0), 1u << 20, BLOCK_SIZE};
+    ck_assert_int_eq(store_one(far, beyond, false, 5, false), E_RANGE);
+    ck_assert_uint_eq(w->violations, 0);
+}
+END_TEST
+
+START_TEST(crash_keeps_what_was_durable_and_no_more)
+{
+    uint32_t near, far;
+    link_two(DEVICE, 0, &near, &far);
+    open_slot(DEVICE);
+    const struct geometry *g = &w->release[0].geo;
+    struct span chunk = {object_id(OBJ_CHUNK, 0), 0, geometry_chunk_len(g)};
+    struct span at = {object_id(OBJ_IMAGE, 0), 5u * BLOCK_SIZE, BLOCK_SIZE};
+    ck_assert_int_eq(store_one(far, chunk, true, 0, false), E_OK);
+    ck_assert_int_eq(store_one(far, at, false, 5, false), E_OK);
+    /* Another block and a record reach the disk, and power fails before their sync is done. */
+    core(DEVICE)->store_body = true;
+    core(DEVICE)->store_at.off = 6u * BLOCK_SIZE;
+    send_block(0, far, 6);
+    world_drain(w, 0);
+    uint32_t had = stub_seen_of(core(DEVICE), EV_MSG);
+    while (stub_seen_of(core(DEVICE), EV_MSG) == had)
+        ck_assert(world_step(w));
+    struct action a = {.type = ACT_SAVE, .op = 4};
+    a.save.object = object_id(OBJ_RELEASE, 0);
+    a.save.last = true;
+    act(DEVICE, &a, "state", 5);
+    world_crash(w, DEVICE);
+    world_schedule(w, w->now + SEC, TICK_BOOT, DEVICE, 0, 0);
+    run_until(w->now + 2 * SEC);
+    ck_assert_uint_eq(w->node[DEVICE].boot, 2);
+    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_LOADED), 0);
+    open_slot(DEVICE);
+    run_until(w->now + SEC);
+    ck_assert_uint_eq(stub_find(core(DEVICE), EV_OPENED, 0)->blocks, 1);
+    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_STORED), 0);
+}
+END_TEST
+
+START_TEST(batch_is_kept_whole_and_loaded_in_order)
+{
+    run_until(SEC);
+    struct action a = {.type = ACT_SAVE, .op = 9};
+    a.save.object = object_id(OBJ_RELEASE, 1);
+    act(DEVICE, &a, "second", 6);
+    run_until(2 * SEC);
+    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_SAVED), 0);
+    ck_assert_uint_eq(w->node[DEVICE].disk.records, 0);
+    a.save.object = object_id(OBJ_FLOOR, 0);
+    a.save.last = true;
+    act(DEVICE, &a, "first", 5);
+    run_until(3 * SEC);
+    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_SAVED), 1);
+    ck_assert_uint_eq(stub_find(core(DEVICE), EV_SAVED, 0)->ev.op, 9);
+    world_crash(w, DEVICE);
+    world_schedule(w, w->now + SEC, TICK_BOOT, DEVICE, 0, 0);
+    run_until(5 * SEC);
+    ck_assert_uint_eq(stub_find(core(DEVICE), EV_LOADED, 0)->ev.loaded.object,
+                      object_id(OBJ_FLOOR, 0));
+    ck_assert_uint_eq(stub_find(core(DEVICE), EV_LOADED, 1)->ev.loaded.object,
+                      object_id(OBJ_RELEASE, 1));
+    a.save.object = object_id(OBJ_FLOOR, 0);
+    act(DEVICE, &a, NULL, 0);
+    run_until(6 * SEC);
+    ck_assert_uint_eq(w->node[DEVICE].disk.records, 1);
+}
+END_TEST
+
+START_TEST(adopted_image_is_whole)
+{
+    run_until(SEC);
+    const struct stub_seen *o = stub_find(core(0), EV_OPENED, 0);
+    ck_assert_ptr_nonnull(o);
+    ck_assert_int_eq(o->ev.err, E_OK);
+    ck_assert_uint_eq(o->blocks, w->release[0].geo.blocks);
+    struct action a = {.type = ACT_CHECK, .op = 8};
+    a.check.whole = true;
+    a.check.want = w->release[0].manifest.digest;
+    act(0, &a, NULL, 0);
+    a.op = 9;
+    a.check.want.b[0] ^= 1;
+    act(0, &a, NULL, 0);
+    run_until(2 * SEC);
+    ck_assert_int_eq(stub_find(core(0), EV_CHECKED, 0)->ev.err, E_OK);
+    ck_assert_int_eq(stub_find(core(0), EV_CHECKED, 1)->ev.err, E_HASH);
+}
+END_TEST
+
+/* ---- checks: each must be able to fail ---- */
+
+static void expect_violation(uint32_t node, const char *part)
+{
+    ck_assert_uint_ge(w->violations, 1);
+    ck_assert_uint_eq(w->violation[0].node, node);
+    ck_assert_msg(strstr(w->violation[0].what, part) != NULL, "%s", w->violation[0].what);
+}
+
+START_TEST(serving_what_is_not_held_is_found)
+{
+    uint32_t near, far;
+    link_two(DEVICE, 0, &near, &far);
+    open_slot(DEVICE);
+    send_block(DEVICE, near, 1);
+    world_drain(w, DEVICE);
+    expect_violation(DEVICE, "does not hold");
+}
+END_TEST
+
+START_TEST(serving_under_a_wrong_name_is_found)
+{
+    uint32_t near, far;
+    link_two(DEVICE, 0, &near, &far);
+    struct wire_msg m = {.id = MSG_piece};
+    struct span span = {object_id(OBJ_IMAGE, 0), 2u * BLOCK_SIZE, BLOCK_SIZE};
+    send_head(0, far, &m, &span);
+    world_drain(w, 0);
+    expect_violation(0, "as piece 0");
+}
+END_TEST
+
+START_TEST(what_does_not_decode_is_found)
+{
+    uint32_t near, far;
+    link_two(DEVICE, 0, &near, &far);
+    struct action a = {.type = ACT_SEND, .link = near};
+    act(DEVICE, &a, "\x04\x00", 2);
+    expect_violation(DEVICE, "does not decode");
+}
+END_TEST
+
+START_TEST(a_link_of_another_node_is_found)
+{
+    uint32_t near, far;
+    link_two(DEVICE, 0, &near, &far);
+    struct wire_msg m = {.id = MSG_choke};
+    send_head(DEVICE, far, &m, NULL);
+    world_drain(w, DEVICE);
+    expect_violation(DEVICE, "does not have");
+}
+END_TEST
+
+START_TEST(more_than_the_window_is_found)
+{
+    uint32_t near, far;
+    link_two(DEVICE, 0, &near, &far);
+    for (uint32_t i = 0; i < 5; i++)
+        send_block(0, far, i);
+    world_drain(w, 0);
+    /* Four fill 64 KiB and a little more, so the fifth is too much. */
+    ck_assert_uint_eq(w->violations, 1);
+    expect_violation(0, "window");
+}
+END_TEST
+
+START_TEST(a_deadline_that_stays_behind_is_found)
+{
+    run_until(SEC);
+    core(DEVICE)->stuck = true;
+    core(DEVICE)->deadline = SEC / 2;
+    world_drain(w, DEVICE);
+    for (uint32_t i = 0; i < 10 && w->violations == 0; i++)
+        ck_assert(world_step(w));
+    expect_violation(DEVICE, "passed twice");
+}
+END_TEST
+
+START_TEST(going_back_is_found)
+{
+    run_until(SEC);
+    struct action a = {.type = ACT_TELL};
+    a.tell.what = TELL_TRUST;
+    core(DEVICE)->floor = 7;
+    act(DEVICE, &a, NULL, 0);
+    ck_assert_uint_eq(w->violations, 0);
+    core(DEVICE)->floor = 6;
+    act(DEVICE, &a, NULL, 0);
+    expect_violation(DEVICE, "floor goes back");
+}
+END_TEST
+
+START_TEST(a_ban_among_honest_nodes_is_found)
+{
+    run_until(SEC);
+    struct action a = {.type = ACT_SAVE, .op = 1};
+    a.save.object = object_id(OBJ_BAN, 0);
+    a.save.last = true;
+    act(DEVICE, &a, "key", 3);
+    expect_violation(DEVICE, "bans");
+}
+END_TEST
+
+START_TEST(holding_without_the_bytes_is_found)
+{
+    run_until(SEC);
+    core(DEVICE)->has_release = true;
+    open_slot(DEVICE);
+    struct action a = {.type = ACT_TELL};
+    a.tell.what = TELL_HELD;
+    act(DEVICE, &a, NULL, 0);
+    expect_violation(DEVICE, "0 of 64 blocks");
+}
+END_TEST
+
+START_TEST(an_unsigned_image_is_found)
+{
+    run_until(SEC);
+    struct action a = {.type = ACT_OPEN};
+    a.open.create = true;
+    a.open.geo = w->release[0].geo;
+    act(DEVICE, &a, NULL, 0);
+    expect_violation(DEVICE, "did not sign");
+}
+END_TEST
+
+START_TEST(devices_without_the_image_are_found)
+{
+    while (world_step(w)) {
+    }
+    check_end(w);
+    expect_violation(NONE, "2 devices lack the image");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("sim world");
+    TCase *t = tcase_create("world");
+    suite_add_tcase(s, t);
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, dial_takes_one_and_a_half_round_trips);
+    tcase_add_test(t, dial_to_nobody_and_to_itself_fails);
+    tcase_add_test(t, message_is_charged_for_every_byte);
+    tcase_add_test(t, messages_of_one_drain_share_a_record);
+    tcase_add_test(t, two_links_share_an_uplink);
+    tcase_add_test(t, close_comes_after_what_was_said);
+    tcase_add_test(t, crash_loses_what_had_not_left);
+    tcase_add_test(t, small_objects_arrive_with_their_bytes);
+    tcase_add_test(t, only_the_right_bytes_are_kept);
+    tcase_add_test(t, crash_keeps_what_was_durable_and_no_more);
+    tcase_add_test(t, batch_is_kept_whole_and_loaded_in_order);
+    tcase_add_test(t, adopted_image_is_whole);
+    tcase_add_test(t, serving_what_is_not_held_is_found);
+    tcase_add_test(t, serving_under_a_wrong_name_is_found);
+    tcase_add_test(t, what_does_not_decode_is_found);
+    tcase_add_test(t, a_link_of_another_node_is_found);
+    tcase_add_test(t, more_than_the_window_is_found);
+    tcase_add_test(t, a_deadline_that_stays_behind_is_found);
+    tcase_add_test(t, going_back_is_found);
+    tcase_add_test(t, a_ban_among_honest_nodes_is_found);
+    tcase_add_test(t, holding_without_the_bytes_is_found);
+    tcase_add_test(t, an_unsigned_image_is_found);
+    tcase_add_test(t, devices_without_the_image_are_found);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? 0 : 1;
+}
