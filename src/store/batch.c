@@ -1,0 +1,167 @@
+/* A batch: one worker's round of verify, write, sync, mark.
+ *
+ * The order is the whole of crash safety.  Blocks are hashed against their proven leaf and written
+ * at once, but only noted as pending; the commit syncs every image that was written, and only then
+ * are their bits put into the database, together with the batch's records, in one LMDB commit that
+ * is itself atomic and synced.  The bits in memory, by which blocks are served, come last.  A crash
+ * in between leaves bytes that no bit claims.
+ *
+ * A batch holds the store's work lock and one write transaction from begin to commit, both of which
+ * belong to a thread: the one that began it.  It allocates nothing for a block. */
+#include "internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+enum err store_batch_begin(struct store *s, struct store_batch **out)
+{
+    int rc = pthread_mutex_lock(&s->work);
+    assert(rc == 0);
+    enum err err = db_write_begin(&s->db, &s->batch.txn);
+    if (err) {
+        (void)pthread_mutex_unlock(&s->work);
+        return err;
+    }
+    s->batch.store = s;
+    *out = &s->batch;
+    return E_OK;
+}
+
+/* The batch's thread holds work, and nothing else changes the table. */
+static struct image *batch_image(struct store_batch *b, uint32_t slot)
+{
+    struct store *s = b->store;
+    return slot < s->slots ? s->slot[slot] : NULL;
+}
+
+enum err store_put_block(struct store_batch *b, uint32_t slot, uint32_t block, struct bytes data)
+{
+    struct store *s = b->store;
+    struct image *img = batch_image(b, slot);
+    if (!img)
+        return E_NOENT;
+    if (block >= img->geo.blocks)
+        return E_RANGE;
+    if (data.n != geometry_block_len(&img->geo, block))
+        return E_HASH;
+    struct digest want, got;
+    enum err err = image_leaf(&s->db, b->txn, img, block, &want);
+    if (err)
+        return err;
+    tree_leaf(&got, data.p, data.n);
+    if (!digest_equal(&want, &got))
+        return E_HASH;
+    if (bit_get(img->blocks, block) || bit_get(img->pending, block))
+        return E_OK;
+    if (img->storage == STORAGE_IMPORT)
+        return E_READONLY;
+    err = fd_pwrite(img->fd, data.p, data.n, (uint64_t)block * BLOCK_SIZE);
+    if (err) {
+        char shown[PATH_SHOWN];
+        log_error(s->log, "store.write", "path=%s block=%u err=%s mend=\"%s\"",
+                  show_path(shown, img->path), block, err_name(err),
+                  err == E_FULL ? "free space there" : "check the disk");
+        return err == E_FULL ? E_FULL : E_IO;
+    }
+    bit_set(img->pending, block);
+    bit_set(img->dirty, geometry_chunk_of(&img->geo, block));
+    img->touched = true;
+    return E_OK;
+}
+
+enum err store_put_chunk(struct store_batch *b, uint32_t slot, uint32_t chunk, struct bytes record)
+{
+    struct store *s = b->store;
+    struct image *img = batch_image(b, slot);
+    if (!img)
+        return E_NOENT;
+    if (chunk >= img->geo.chunks)
+        return E_RANGE;
+    if (tree_chunk_verify(&img->geo, &img->root, chunk, record) != E_OK)
+        return E_PROOF;
+    if (bit_get(img->chunks, chunk) || bit_get(img->chunks_new, chunk))
+        return E_OK;
+    struct image_key key = img->key;
+    MDB_val v = {record.n, (void *)(uintptr_t)record.p};
+    enum err err = db_put_apart(&s->db, b->txn, s->db.chunks, image_key_chunk(&key, chunk), v);
+    if (err)
+        return err;
+    bit_set(img->chunks_new, chunk);
+    img->touched = true;
+    return E_OK;
+}
+
+enum err store_put_record(struct store_batch *b, uint32_t object, struct bytes data)
+{
+    struct db *d = &b->store->db;
+    uint8_t key[4];
+    struct wr w = wr_of(key, sizeof key);
+    wr_u32(&w, object);
+    MDB_val k = {sizeof key, key}, v = {data.n, (void *)(uintptr_t)data.p};
+    return db_put_apart(d, b->txn, d->records, k, v);
+}
+
+/* Syncs what was written of an image, then puts its new bits into the transaction. */
+static enum err commit_image(struct store *s, MDB_txn *txn, struct image *img)
+{
+    bool synced = false;
+    for (uint32_t c = 0; c < img->geo.chunks; c++) {
+        if (!bit_get(img->dirty, c))
+            continue;
+        if (!synced && fdatasync(img->fd) != 0) {
+            char shown[PATH_SHOWN];
+            log_error(s->log, "store.sync", "path=%s detail=\"%s\" mend=\"check the disk\"",
+                      show_path(shown, img->path), strerror(errno));
+            return err_from_errno(errno) == E_FULL ? E_FULL : E_IO;
+        }
+        synced = true;
+        enum err err = image_save_slice(&s->db, txn, img, c);
+        if (err)
+            return err;
+    }
+    return E_OK;
+}
+
+/* Ends the batch for an image: its pending bits become true, or are forgotten. */
+static void settle_image(struct image *img, bool stored)
+{
+    for (uint32_t c = 0; c < img->geo.chunks; c++) {
+        if (stored && bit_get(img->chunks_new, c))
+            bit_set(img->chunks, c);
+        if (!bit_get(img->dirty, c))
+            continue;
+        for (size_t i = (size_t)c * SLICE; i < ((size_t)c + 1) * SLICE; i++) {
+            if (stored && img->pending[i])
+                (void)__atomic_fetch_or(&img->blocks[i], img->pending[i], __ATOMIC_RELEASE);
+            img->pending[i] = 0;
+        }
+    }
+    size_t flags = (img->geo.chunks + 7u) / 8u;
+    memset(img->chunks_new, 0, flags);
+    memset(img->dirty, 0, flags);
+    img->touched = false;
+}
+
+enum err store_batch_commit(struct store_batch *b)
+{
+    struct store *s = b->store;
+    enum err err = E_OK;
+    for (uint32_t i = 0; i < s->slots && !err; i++) {
+        if (s->slot[i] && s->slot[i]->touched)
+            err = commit_image(s, b->txn, s->slot[i]);
+    }
+    if (err)
+        db_write_abort(&s->db, b->txn);
+    else
+        err = db_write_commit(&s->db, b->txn);
+    for (uint32_t i = 0; i < s->slots; i++) {
+        if (s->slot[i] && s->slot[i]->touched)
+            settle_image(s->slot[i], err == E_OK);
+    }
+    b->txn = NULL;
+    int rc = pthread_mutex_unlock(&s->work);
+    assert(rc == 0);
+    return err;
+}
