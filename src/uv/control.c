@@ -201,7 +201,7 @@ static int short_path(char out[static PATH_CAP], const char *dir, int *dir_fd)
 enum err host_control_open(struct host *h)
 {
     struct host_control *ctl = &h->control;
-    char path[PATH_CAP];
+    char path[PATH_CAP], shown[SHOWN_MAX];
     int r = short_path(path, h->opt->data_dir, &ctl->dir_fd);
     if (r == 0) {
         r = uv_pipe_init(&h->loop, &ctl->pipe, 0);
@@ -217,7 +217,7 @@ enum err host_control_open(struct host *h)
     if (r == 0)
         r = uv_listen((uv_stream_t *)&ctl->pipe, (int)CONTROL_MAX, on_connection);
     if (r != 0) {
-        log_error(h->log, "control.socket", "path=%s/control.sock err=%s", h->opt->data_dir,
+        log_error(h->log, "control.socket", "dir=%s socket=control.sock err=%s", show(shown, h->opt->data_dir),
                   uv_err_name(r));
         return err_from_uv(r);
     }

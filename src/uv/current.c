@@ -61,7 +61,9 @@ static void tell(struct host *h)
         ev.order.sequence = m->sequence;
     }
     ev.order.text = bytes_str(version);
-    ev.order.data = bytes_of(c->boot, c->boot_len);
+    /* Without a digest nobody can tell whether a reboot brought the new image or the old one. */
+    if (!digest_is_zero(&c->digest))
+        ev.order.data = bytes_of(c->boot, c->boot_len);
     hex_encode(hex, c->digest.b, sizeof(c->digest.b));
     log_info(h->log, "current", "version=%s digest=%s size=%llu", version[0] ? version : "unknown",
              hex, (unsigned long long)c->size);
@@ -76,6 +78,7 @@ static void on_hashed(struct host *h, void *ctx, enum err err, const struct dige
                       uint64_t size)
 {
     struct host_current *c = &h->current;
+    char shown[SHOWN_MAX];
     (void)ctx;
     if (h->done)
         return;
@@ -87,7 +90,7 @@ static void on_hashed(struct host *h, void *ctx, enum err err, const struct dige
     } else {
         log_warn(h->log, "current.unreadable",
                  "path=%s err=%s mend=\"--current-image must name what the device runs\"",
-                 h->opt->current_image, err_name(err));
+                 show(shown, h->opt->current_image), err_name(err));
     }
     tell(h);
 }
@@ -104,6 +107,7 @@ static void hash_image(struct host *h)
 static void take_text(struct host *h)
 {
     struct host_current *c = &h->current;
+    char shown[SHOWN_MAX];
     c->text[c->text_len] = '\0';
     c->text[strcspn(c->text, "\r\n")] = '\0';
     if (release_name_valid(c->text, VERSION_MAX))
@@ -112,7 +116,7 @@ static void take_text(struct host *h)
         log_warn(h->log, "current.command",
                  "path=%s mend=\"it must print one line: a version of 1 to "
                  "%u characters from A-Z a-z 0-9 . _ + ~ -\"",
-                 h->opt->current_command, VERSION_MAX);
+                 show(shown, h->opt->current_command), VERSION_MAX);
 }
 
 static void on_handle_gone(uv_handle_t *handle)
@@ -140,9 +144,10 @@ static void close_command(struct host_current *c)
 static void on_child_exit(uv_process_t *process, int64_t status, int signal)
 {
     struct host *h = process->data;
+    char shown[SHOWN_MAX];
     h->current.exited = true;
     if (status != 0 || signal != 0)
-        log_warn(h->log, "current.command", "path=%s code=%d signal=%d", h->opt->current_command,
+        log_warn(h->log, "current.command", "path=%s code=%d signal=%d", show(shown, h->opt->current_command),
                  (int)status, signal);
     if (h->current.ended)
         close_command(&h->current);
@@ -183,6 +188,7 @@ static void on_text(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 static void run_command(struct host *h)
 {
     struct host_current *c = &h->current;
+    char shown[SHOWN_MAX];
     char *args[] = {(char *)(uintptr_t)h->opt->current_command, NULL};
     char *env[] = {(char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, NULL};
     c->text_len = 0;
@@ -213,7 +219,7 @@ static void run_command(struct host *h)
         log_warn(
             h->log, "current.command",
             "path=%s err=%s mend=\"--current-command must name a program that may be executed\"",
-            args[0], uv_err_name(r));
+            show(shown, args[0]), uv_err_name(r));
         close_command(c);
         return;
     }

@@ -20,7 +20,7 @@ static bool join_path(char out[static PATH_CAP], const char *dir, const char *na
 
 static enum err read_key(struct device *d, const char *dir, struct log *log)
 {
-    char path[PATH_CAP];
+    char path[PATH_CAP], shown[SHOWN_MAX];
     bool encrypted = false;
     if (!join_path(path, dir, "node.key"))
         return E_OVERSIZED;
@@ -34,14 +34,14 @@ static enum err read_key(struct device *d, const char *dir, struct log *log)
         mend = "device keys carry no password: enrol the device anew";
     else if (e == E_PERM)
         mend = "run as the user that owns it";
-    log_error(log, "device.key", "path=%s err=%s mend=\"%s\"", path, err_name(e), mend);
+    log_error(log, "device.key", "path=%s err=%s mend=\"%s\"", show(shown, path), err_name(e), mend);
     return e;
 }
 
 static enum err read_file(const char *dir, const char *name, size_t cap, uint8_t **out, size_t *n,
                           struct log *log)
 {
-    char path[PATH_CAP];
+    char path[PATH_CAP], shown[SHOWN_MAX];
     if (!join_path(path, dir, name))
         return E_OVERSIZED;
     enum err e = file_read(path, cap, out, n);
@@ -49,7 +49,7 @@ static enum err read_file(const char *dir, const char *name, size_t cap, uint8_t
         log_error(log, "device.file",
                   "path=%s err=%s mend=\"is this a directory that `fwswarm-vendor device enrol` "
                   "made?\"",
-                  path, err_name(e));
+                  show(shown, path), err_name(e));
     return e;
 }
 
@@ -57,6 +57,7 @@ static enum err read_model(struct device *d, const char *dir, struct log *log)
 {
     uint8_t *text;
     size_t n;
+    char shown[SHOWN_MAX];
     enum err e = read_file(dir, "model", MODEL_MAX + 2, &text, &n, log);
     if (e != E_OK)
         return e;
@@ -67,9 +68,9 @@ static enum err read_model(struct device *d, const char *dir, struct log *log)
     free(text);
     if (n > MODEL_MAX || !release_name_valid(d->model, MODEL_MAX)) {
         log_error(log, "device.model",
-                  "path=%s/model err=format mend=\"one line with the model's "
+                  "dir=%s file=model err=format mend=\"one line with the model's "
                   "name\"",
-                  dir);
+                  show(shown, dir));
         return E_FORMAT;
     }
     return E_OK;
@@ -80,11 +81,12 @@ static enum err judge(struct device *d, const char *where, struct log *log)
 {
     struct trust *t = must_alloc(sizeof(*t));
     struct digest id;
+    char shown[SHOWN_MAX];
     memset(t, 0, sizeof(*t));
     enum err e = trust_chain(t, d->root_chain);
     if (e != E_OK) {
-        log_error(log, "device.root", "path=%s/root.pub err=%s mend=\"copy the fleet's root.pub\"",
-                  where, err_name(e));
+        log_error(log, "device.root", "dir=%s file=root.pub err=%s mend=\"copy the fleet's root.pub\"",
+                  show(shown, where), err_name(e));
         goto out;
     }
     d->fleet = t->root.fleet;
@@ -92,7 +94,7 @@ static enum err judge(struct device *d, const char *where, struct log *log)
     if (e != E_OK) {
         char hex[9];
         hex_encode(hex, d->identity.pub.b, 4);
-        log_error(log, "device.cert", "path=%s/node.cert node=%s err=%s mend=\"%s\"", where, hex,
+        log_error(log, "device.cert", "dir=%s file=node.cert node=%s err=%s mend=\"%s\"", show(shown, where), hex,
                   err_name(e),
                   d->cert.n == 0 ? "the root does not list this key: is root.pub the newest?"
                                  : "enrol the device into this fleet");
@@ -103,9 +105,9 @@ static enum err judge(struct device *d, const char *where, struct log *log)
     model_id(&id, &d->fleet, d->model);
     if (!digest_equal(&id, &d->who.model)) {
         log_error(log, "device.model",
-                  "path=%s/model model=%s err=model mend=\"the certificate is "
+                  "dir=%s file=model model=%s err=model mend=\"the certificate is "
                   "for another model: enrol the device as %s, or mend the file\"",
-                  where, d->model, d->model);
+                  show(shown, where), d->model, d->model);
         e = E_MODEL;
     }
 out:
@@ -115,7 +117,7 @@ out:
 
 enum err device_open(struct device *d, const char *dir, struct log *log)
 {
-    char path[PATH_CAP];
+    char path[PATH_CAP], shown[SHOWN_MAX];
     size_t n;
     memset(d, 0, sizeof(*d));
     enum err e = read_key(d, dir, log);
@@ -137,7 +139,7 @@ enum err device_open(struct device *d, const char *dir, struct log *log)
         } else if (e == E_NOENT) {
             e = E_OK;
         } else {
-            log_error(log, "device.cert", "path=%s err=%s", path, err_name(e));
+            log_error(log, "device.cert", "path=%s err=%s", show(shown, path), err_name(e));
         }
     }
     if (e == E_OK)

@@ -146,7 +146,6 @@ static void on_work(uv_work_t *work)
 }
 
 /* ---- results, on the loop ---- */
-static void long_pump(struct host *h);
 
 static void op_free(struct host *h, struct disk_op *op)
 {
@@ -179,7 +178,6 @@ static void tell_opened(struct host *h, const struct disk_op *op)
     struct event ev = {.type = EV_OPENED, .op = op->op, .err = op->err};
     ev.opened.slot = op->slot;
     if (op->err == E_OK) {
-        h->disk.slot_open[op->slot] = true;
         ev.opened.blocks = store_image_blocks(h->store, op->slot);
         ev.opened.chunks = store_image_chunks(h->store, op->slot);
     }
@@ -216,7 +214,11 @@ static bool tell_result(struct host *h, struct disk_op *op)
         ev.type = EV_CHECKED;
         break;
     }
-    host_event(h, &ev);
+    /* A failure may lead to records and closed links, which the core holds few of at a time. */
+    if (ev.err == E_OK)
+        host_event(h, &ev);
+    else
+        host_event_drain(h, &ev);
     return true;
 }
 
@@ -237,19 +239,9 @@ static void after_work(uv_work_t *work, int status)
     }
     host_trim_later(h);
     disk_pump(h);
-    long_pump(h);
 }
 
 /* ---- starting a job ---- */
-
-/* An image that is being hashed must not be closed under the reader. */
-static bool must_wait(const struct disk *d, const struct disk_op *op)
-{
-    if (op->kind != DISK_OPEN && op->kind != DISK_SHUT)
-        return false;
-    return d->long_running != NULL && d->long_running->path == NULL &&
-           d->long_running->slot == op->slot;
-}
 
 static void on_gathered(uv_timer_t *timer)
 {
@@ -275,8 +267,8 @@ static bool worth_gathering(struct host *h)
 void disk_pump(struct host *h)
 {
     struct disk *d = &h->disk;
-    struct disk_op *last = NULL;
-    uint32_t count = 0;
+    struct disk_op *last;
+    uint32_t count = 1;
     if (d->busy || d->first == NULL || h->done)
         return;
     if (worth_gathering(h)) {
@@ -289,16 +281,11 @@ void disk_pump(struct host *h)
         return;
     }
     uv_timer_stop(&d->gather);
-    for (struct disk_op *op = d->first; op != NULL && count < JOB_OPS_MAX; op = op->next) {
-        if (must_wait(d, op))
-            break;
-        last = op;
+    last = d->first;
+    while (last->kind != DISK_OPEN && last->next != NULL && count < JOB_OPS_MAX) {
+        last = last->next;
         count++;
-        if (op->kind == DISK_OPEN)
-            break;
     }
-    if (last == NULL)
-        return;
     d->running = d->first;
     d->first = last->next;
     if (d->first == NULL)
@@ -371,7 +358,6 @@ void disk_image_open(struct host *h, const struct action *act)
 {
     struct disk_op *op = op_new(DISK_OPEN, act->op, act->open.slot);
     assert(act->open.slot < h->opt->limits->images);
-    h->disk.slot_open[act->open.slot] = false;
     op->open.root = act->open.root;
     op->open.geo = act->open.geo;
     op->open.create = act->open.create;
@@ -382,7 +368,6 @@ void disk_image_shut(struct host *h, uint32_t slot, bool remove)
 {
     struct disk_op *op = op_new(DISK_SHUT, 0, slot);
     assert(slot < h->opt->limits->images);
-    h->disk.slot_open[slot] = false;
     op->shut.remove = remove;
     enqueue(h, op);
 }
@@ -425,15 +410,7 @@ bool disk_idle(const struct host *h)
 }
 
 /* ---- long reading jobs ---- */
-
-/* Is the storage of slot being opened or shut right now? */
-static bool moving(const struct disk *d, uint32_t slot)
-{
-    for (const struct disk_op *op = d->running; op != NULL; op = op->next)
-        if ((op->kind == DISK_OPEN || op->kind == DISK_SHUT) && op->slot == slot)
-            return true;
-    return false;
-}
+static void long_pump(struct host *h); /* after_long() starts the next */
 
 static void on_long(uv_work_t *work)
 {
@@ -457,7 +434,6 @@ static void after_long(uv_work_t *work, int status)
     if (h->done)
         return;
     long_pump(h);
-    disk_pump(h);
 }
 
 static void long_pump(struct host *h)
@@ -466,8 +442,6 @@ static void long_pump(struct host *h)
     if (d->long_running != NULL || d->long_first == NULL)
         return;
     struct long_job *j = d->long_first;
-    if (j->path == NULL && moving(d, j->slot))
-        return; /* after_work() comes back here */
     d->long_first = j->next;
     if (d->long_first == NULL)
         d->long_last = NULL;
@@ -502,17 +476,15 @@ void disk_digest(struct host *h, uint32_t slot, const char *path, disk_digest_do
 void disk_open(struct host *h)
 {
     struct disk *d = &h->disk;
-    size_t n = h->opt->limits->images * sizeof(bool);
-    d->slot_open = must_alloc(n);
-    memset(d->slot_open, 0, n);
     int r = uv_timer_init(&h->loop, &d->gather);
     assert(r == 0);
     d->gather.data = h;
+    d->open = true;
 }
 
 void disk_close(struct host *h)
 {
-    if (h->disk.slot_open != NULL)
+    if (h->disk.open)
         uv_close((uv_handle_t *)&h->disk.gather, NULL);
 }
 
@@ -534,5 +506,4 @@ void disk_free(struct host *h)
         free(j->path);
         free(j);
     }
-    free(d->slot_open);
 }

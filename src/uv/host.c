@@ -343,6 +343,7 @@ static enum err open_store(struct host *h)
 static enum err write_listen_file(struct host *h)
 {
     char text[HOST_LISTEN_MAX * (CONF_ADDR_TEXT + 1)], path[4096], one[CONF_ADDR_TEXT];
+    char shown[SHOWN_MAX];
     size_t n = 0;
     struct addr a;
     for (uint32_t i = 0; host_listen_addr(h, i, &a); i++)
@@ -352,7 +353,7 @@ static enum err write_listen_file(struct host *h)
         return E_OVERSIZED;
     enum err e = file_write(path, bytes_of(text, n), 0644, true);
     if (e != E_OK)
-        log_error(h->log, "listen.file", "path=%s err=%s", path, err_name(e));
+        log_error(h->log, "listen.file", "path=%s err=%s", show(shown, path), err_name(e));
     return e;
 }
 

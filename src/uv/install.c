@@ -89,7 +89,7 @@ static bool describe(struct host *h, struct environment *env)
 static void spawn(struct host *h)
 {
     struct environment env;
-    char *args[HOST_NAMES_MAX + 2];
+    char *args[HOST_NAMES_MAX + 2], shown[SHOWN_MAX];
     const struct host_options *opt = h->opt;
     uint32_t n = 0;
     if (!describe(h, &env)) {
@@ -124,12 +124,12 @@ static void spawn(struct host *h)
         log_error(h->log, "install.spawn",
                   "path=%s err=%s mend=\"--install must name a program that "
                   "may be executed\"",
-                  opt->install, uv_err_name(r));
+                  show(shown, opt->install), uv_err_name(r));
         h->install.code = r == UV_ENOENT ? CODE_NOT_FOUND : CODE_NOT_EXEC;
         uv_close((uv_handle_t *)&h->install.process, on_gone);
         return;
     }
-    log_info(h->log, "install.start", "slot=%u path=%s pid=%d", h->install.slot, opt->install,
+    log_info(h->log, "install.start", "slot=%u path=%s pid=%d", h->install.slot, show(shown, opt->install),
              uv_process_get_pid(&h->install.process));
 }
 

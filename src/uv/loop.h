@@ -172,7 +172,7 @@ struct disk {
     struct long_job *long_first, *long_last;
     struct long_job *long_running;
     uv_work_t long_work;
-    bool *slot_open; /* may be read by the loop */
+    bool open;
 };
 void disk_open(struct host *h);
 void disk_store(struct host *h, const struct action *act);
@@ -259,6 +259,13 @@ void host_control_close(struct host *h);
 json_t *host_status_json(struct host *h);
 
 /* ---- host.c ---- */
+/* Text that an operator chose, as one value of a log line. */
+#define SHOWN_MAX 320u
+static inline const char *show(char out[static SHOWN_MAX], const char *text)
+{
+    return log_value(out, SHOWN_MAX, bytes_str(text));
+}
+
 #define ROOT_RECORDS_MAX 64u
 
 /* What publish.c watches. */

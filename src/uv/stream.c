@@ -63,52 +63,72 @@ static struct sbuf *room_for(struct conn *c, uint32_t n)
     return b;
 }
 
-/* Reads a span of an object to out, which has span->len bytes. */
+/* Reads a span of an image or a chunk record to out, which has span->len bytes. */
 static enum err read_span(struct host *h, const struct span *span, uint8_t *out)
 {
-    uint32_t number = object_number(span->object);
-    enum object_kind kind = object_kind_of(span->object);
+    uint32_t slot = object_number(span->object);
     size_t n = 0;
-    enum err e;
-    if (kind == OBJ_IMAGE) {
-        if (number >= h->opt->limits->images || !h->disk.slot_open[number])
-            return E_STATE;
-        return store_read(h->store, number, span->off, span->len, out);
+    if (object_kind_of(span->object) == OBJ_IMAGE)
+        return store_read(h->store, slot, span->off, span->len, out);
+    enum err e = store_read_chunk(h->store, slot, (uint32_t)span->off, out, span->len, &n);
+    return e == E_OK && n != span->len ? E_STATE : e;
+}
+
+static void unreadable(const struct conn *c, const struct span *span, enum err e)
+{
+    log_error(c->host->log, "send.unreadable", "link=%u object=%08x off=%llu len=%u err=%s", c->id,
+              span->object, (unsigned long long)span->off, span->len, err_name(e));
+}
+
+/* Writes length and head; returns where the body goes. */
+static uint8_t *put_head(struct sbuf *b, const uint8_t *head, uint32_t head_len, uint32_t body_len)
+{
+    uint8_t *at = b->data + LINK_HEAD_ROOM + b->len;
+    struct wr w = wr_of(at, WIRE_LENGTH_BYTES + head_len);
+    wr_u32(&w, head_len + body_len);
+    wr_copy(&w, head, head_len);
+    return at + WIRE_LENGTH_BYTES + head_len;
+}
+
+/* A record object goes whole; its length is known only once it is read. */
+static void send_record(struct conn *c, const uint8_t *head, uint32_t head_len,
+                        const struct span *span)
+{
+    uint8_t record[WIRE_BODY_MAX];
+    size_t n = 0;
+    enum err e = store_record_get(c->host->store, span->object, record, sizeof(record), &n);
+    struct sbuf *b = room_for(c, (uint32_t)(WIRE_LENGTH_BYTES + head_len + n));
+    b->credit += head_len + span->len;
+    if (e != E_OK) {
+        unreadable(c, span, e);
+        return;
     }
-    if (kind == OBJ_CHUNK) {
-        if (number >= h->opt->limits->images || !h->disk.slot_open[number])
-            return E_STATE;
-        e = store_read_chunk(h->store, number, (uint32_t)span->off, out, span->len, &n);
-    } else {
-        e = store_record_get(h->store, span->object, out, span->len, &n);
-    }
-    if (e == E_OK && n != span->len)
-        e = E_STATE;
-    return e;
+    uint8_t *body = put_head(b, head, head_len, (uint32_t)n);
+    memcpy(body, record, n);
+    b->len += (uint32_t)(WIRE_LENGTH_BYTES + head_len + n);
 }
 
 void stream_send(struct conn *c, const uint8_t *head, uint32_t head_len, const struct span *span)
 {
-    struct host *h = c->host;
-    uint32_t n = head_len + span->len;
-    assert(n > 0 && WIRE_LENGTH_BYTES + n <= LINK_RECORD_MAX);
-    struct sbuf *b = room_for(c, WIRE_LENGTH_BYTES + n);
-    uint8_t *at = b->data + LINK_HEAD_ROOM + b->len;
-    struct wr w = wr_of(at, WIRE_LENGTH_BYTES + head_len);
-    wr_u32(&w, n);
-    wr_copy(&w, head, head_len);
+    if (object_kind_of(span->object) > OBJ_CHUNK) {
+        send_record(c, head, head_len, span);
+        return;
+    }
+    uint32_t n = WIRE_LENGTH_BYTES + head_len + span->len;
+    assert(n <= LINK_RECORD_MAX);
+    struct sbuf *b = room_for(c, n);
+    uint8_t *body = put_head(b, head, head_len, span->len);
     /* Credit comes back even when the object cannot be read: the other side asks elsewhere after
      * its timeout, and this link's window must not leak. */
-    b->credit += n;
+    b->credit += head_len + span->len;
     if (span->len > 0) {
-        enum err e = read_span(h, span, at + WIRE_LENGTH_BYTES + head_len);
+        enum err e = read_span(c->host, span, body);
         if (e != E_OK) {
-            log_error(h->log, "send.unreadable", "link=%u object=%08x off=%llu len=%u err=%s",
-                      c->id, span->object, (unsigned long long)span->off, span->len, err_name(e));
+            unreadable(c, span, e);
             return;
         }
     }
-    b->len += WIRE_LENGTH_BYTES + n;
+    b->len += n;
 }
 
 /* Takes n sent bytes off the queue; returns the credit of records that are out. */
