@@ -5,9 +5,10 @@
  * passing it is one addition; the remainder of each division is carried on, so that rates are
  * exact. Order within a link holds because all three stages keep order.
  *
- * A handshake is three parcels of the real channel's sizes; the dialler is up when the reply is in,
- * the listener when the third is: one and a half round trips.  An orderly close sends a FIN behind
- * what is queued.  A crash loses what had not left, and the far side hears of it one latency later.
+ * A node's host admits no more links than its limits say.  A handshake is three parcels of the real
+ * channel's sizes; the dialler is up when the reply is in, the listener when the third is: one and
+ * a half round trips.  An orderly close sends a FIN behind what is queued.  A crash loses what had
+ * not left, and the far side hears of it one latency later.
  *
  * The name of a link is its generation, slot and side; a slot is used again only when no parcel and
  * no tick names it and both ends are closed. */
@@ -161,6 +162,8 @@ static void end_close(struct world *w, uint32_t slot, unsigned side)
         w->node[e->node].ends = e->next;
     if (e->next != NONE)
         end_at(w, e->next)->prev = e->prev;
+    if (e->state == END_UP || e->state == END_CLOSING)
+        w->node[e->node].links--;
     e->state = END_CLOSED;
 }
 
@@ -362,12 +365,28 @@ uint64_t net_queued(const struct world *w, uint32_t node, uint32_t link)
 
 /* ---- what happens on the way ---- */
 
-static void give_up(struct world *w, uint32_t slot, unsigned side)
+static bool is_full(const struct sim_node *n)
+{
+    return n->links >= n->limits->links;
+}
+
+/* This end has no room for another link; the other hears of it by a FIN. */
+static void turn_away(struct world *w, uint32_t slot, unsigned side)
+{
+    uint32_t i = parcel_new(w, slot, side, PARCEL_FIN, FIN_BYTES);
+    parcel_at(w, i)->err = E_CLOSED;
+    parcel_send(w, i);
+    down_later(w, slot, side, w->now, E_LIMIT);
+}
+
+/* The handshake of this end is done: its core hears of the link. */
+static void tell_up(struct world *w, uint32_t slot, unsigned side)
 {
     struct wire_link *l = link_at(w, slot);
     struct end *e = &l->end[side];
     const struct end *far = &l->end[!side];
     e->state = END_UP;
+    w->node[e->node].links++;
     struct event ev = {.type = EV_UP, .link = link_name(l, slot, side), .op = e->op};
     ev.up.who = w->node[far->node].member;
     ev.up.addr = w->node[far->node].addr;
@@ -478,14 +497,25 @@ static void deliver(struct world *w, uint32_t i)
     switch (p->kind) {
     case PARCEL_HELLO:
         end_begin(w, slot, to_side, to->node, END_SHAKING);
+        if (is_full(n)) {
+            turn_away(w, slot, to_side);
+            break;
+        }
         parcel_send(w, parcel_new(w, slot, to_side, PARCEL_REPLY, SHAKE_REPLY(n->cert_len)));
         break;
     case PARCEL_REPLY:
+        if (is_full(n)) {
+            turn_away(w, slot, to_side);
+            break;
+        }
         parcel_send(w, parcel_new(w, slot, to_side, PARCEL_PROOF, SHAKE_PROOF(n->cert_len)));
-        give_up(w, slot, to_side);
+        tell_up(w, slot, to_side);
         break;
     case PARCEL_PROOF:
-        give_up(w, slot, to_side);
+        if (is_full(n))
+            turn_away(w, slot, to_side);
+        else
+            tell_up(w, slot, to_side);
         break;
     case PARCEL_DATA:
         deliver_data(w, i);

@@ -159,7 +159,8 @@ struct sim_node {
     struct addr addr;
     const struct limits *limits;
     struct pipe up, down;
-    uint32_t ends; /* list of its link ends */
+    uint32_t ends;  /* list of its link ends */
+    uint32_t links; /* of them those that its core knows */
     struct disk disk;
     struct body *lent; /* the body of the event whose drain is under way */
     /* What it runs, as its installer left it. */

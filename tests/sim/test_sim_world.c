@@ -271,6 +271,28 @@ START_TEST(crash_loses_what_had_not_left)
 }
 END_TEST
 
+START_TEST(a_full_node_turns_dials_away)
+{
+    run_until(SEC);
+    struct action a = {.type = ACT_DIAL};
+    a.dial.addr = w->node[0].addr;
+    for (a.op = 1; a.op <= 10; a.op++)
+        act(DEVICE, &a, NULL, 0);
+    run_until(2 * SEC);
+    /* Both ends have the same limit of eight; the two beyond fail at the first that is full. */
+    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_UP), 8);
+    ck_assert_uint_eq(stub_seen_of(core(0), EV_UP), 8);
+    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_DOWN), 2);
+    ck_assert_uint_eq(stub_find(core(DEVICE), EV_DOWN, 0)->ev.link, 0);
+    ck_assert_uint_eq(stub_seen_of(core(0), EV_DOWN), 0);
+    act(OTHER, &a, NULL, 0);
+    run_until(3 * SEC);
+    ck_assert_int_eq(stub_find(core(OTHER), EV_DOWN, 0)->ev.err, E_CLOSED);
+    ck_assert_uint_eq(w->node[0].links, 8);
+    ck_assert_uint_eq(pool_used(&w->net.links), 8);
+}
+END_TEST
+
 START_TEST(small_objects_arrive_with_their_bytes)
 {
     uint32_t near, far;
@@ -574,6 +596,7 @@ int main(void)
     tcase_add_test(t, two_links_share_an_uplink);
     tcase_add_test(t, close_comes_after_what_was_said);
     tcase_add_test(t, crash_loses_what_had_not_left);
+    tcase_add_test(t, a_full_node_turns_dials_away);
     tcase_add_test(t, small_objects_arrive_with_their_bytes);
     tcase_add_test(t, only_the_right_bytes_are_kept);
     tcase_add_test(t, crash_keeps_what_was_durable_and_no_more);
