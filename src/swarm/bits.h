@@ -45,17 +45,7 @@ static inline void bits_put(uint8_t *p, uint32_t i, bool on)
         bits_clear(p, i);
 }
 
-/* Bits 64w .. 64w+63, the first of them in the top bit. */
-static inline uint64_t bits_word(struct bytes b, uint32_t w)
-{
-    size_t at = (size_t)w * 8;
-    uint64_t v = 0;
-    for (size_t i = 0; i < 8; i++)
-        v = v << 8 | (at + i < b.n ? b.p[at + i] : 0u);
-    return v;
-}
-
-/* The same of a bitmap made of whole words. */
+/* Bits 64w .. 64w+63 of a bitmap made of whole words, the first of them in the top bit. */
 static inline uint64_t bits_own_word(const uint8_t *p, uint32_t w)
 {
     p += (size_t)w * 8;
@@ -64,10 +54,27 @@ static inline uint64_t bits_own_word(const uint8_t *p, uint32_t w)
            (uint64_t)p[6] << 8 | (uint64_t)p[7];
 }
 
+/* The same of any bitmap. */
+static inline uint64_t bits_word(struct bytes b, uint32_t w)
+{
+    size_t at = (size_t)w * 8;
+    uint64_t v = 0;
+    if (at + 8 <= b.n)
+        return bits_own_word(b.p, w);
+    for (size_t i = at; i < at + 8; i++)
+        v = v << 8 | (i < b.n ? b.p[i] : 0u);
+    return v;
+}
+
 /* Takes the first set bit off *word and returns its place, 0..63; *word is not zero. */
 static inline uint32_t bits_pop(uint64_t *word)
 {
     uint32_t i = (uint32_t)__builtin_clzll(*word);
     *word &= ~(UINT64_C(1) << 63 >> i);
     return i;
+}
+
+static inline uint32_t bits_count(uint64_t word)
+{
+    return (uint32_t)__builtin_popcountll(word);
 }

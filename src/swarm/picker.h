@@ -7,7 +7,8 @@
  * max(32 blocks, 1 %) remain, a block is asked a second time, never a third.
  *
  * Memory: one block sized from limits (picker_size).  Block states exist only for begun pieces:
- * limits.open_blocks / piece_blocks of them. */
+ * limits.open_blocks / piece_blocks of them.  limits.pieces is at most 65,534, and at most
+ * limits.links neighbours are counted at once. */
 #pragma once
 
 #include "fwswarm/core.h"
