@@ -1,0 +1,83 @@
+/* Counters, bit-sliced.
+ *
+ * Plane k holds bit k of the count of every piece, so 64 counters are one column of words.  Adding
+ * a whole bitfield is a ripple of half adders, and the least of any set is found by going down the
+ * planes from the top and keeping, where some have it, those whose bit is zero: a few word
+ * operations for 64 pieces, where an array of counts would need one comparison for each piece.
+ * Choosing a block is the most frequent decision of a node; this is what makes it cheap. */
+#include "swarm/rarity.h"
+
+#include <assert.h>
+#include <string.h>
+
+static uint32_t planes_for(uint32_t most)
+{
+    uint32_t planes = 1;
+    while (planes < 32 && most >> planes != 0)
+        planes++;
+    return planes;
+}
+
+size_t rarity_words(uint32_t pieces, uint32_t most)
+{
+    return (size_t)planes_for(most) * ((pieces + 63) / 64);
+}
+
+void rarity_init(struct rarity *r, uint64_t *mem, uint32_t pieces, uint32_t most)
+{
+    *r = (struct rarity){.plane = mem, .planes = planes_for(most), .words = (pieces + 63) / 64};
+    rarity_clear(r);
+}
+
+void rarity_clear(struct rarity *r)
+{
+    memset(r->plane, 0, sizeof *r->plane * r->planes * r->words);
+}
+
+void rarity_add(struct rarity *r, uint32_t w, uint64_t set)
+{
+    assert(w < r->words);
+    uint64_t *plane = r->plane + w;
+    for (uint32_t k = 0; k < r->planes && set != 0; k++, plane += r->words) {
+        uint64_t carry = *plane & set;
+        *plane ^= set;
+        set = carry;
+    }
+    assert(set == 0);
+}
+
+void rarity_remove(struct rarity *r, uint32_t w, uint64_t set)
+{
+    assert(w < r->words);
+    uint64_t *plane = r->plane + w;
+    for (uint32_t k = 0; k < r->planes && set != 0; k++, plane += r->words) {
+        uint64_t borrow = ~*plane & set;
+        *plane ^= set;
+        set = borrow;
+    }
+    assert(set == 0);
+}
+
+uint32_t rarity_get(const struct rarity *r, uint32_t piece)
+{
+    assert(piece / 64 < r->words);
+    const uint64_t *plane = r->plane + piece / 64;
+    uint32_t count = 0;
+    for (uint32_t k = 0; k < r->planes; k++, plane += r->words)
+        count |= (uint32_t)(*plane >> (63 - piece % 64) & 1) << k;
+    return count;
+}
+
+void rarity_least(const struct rarity *r, uint64_t *set)
+{
+    for (uint32_t k = r->planes; k-- > 0;) {
+        const uint64_t *plane = r->plane + (size_t)k * r->words;
+        uint64_t some = 0;
+        for (uint32_t w = 0; w < r->words; w++)
+            some |= set[w] & ~plane[w];
+        if (some == 0)
+            continue;
+        for (uint32_t w = 0; w < r->words; w++)
+            set[w] &= ~plane[w];
+    }
+}

@@ -1,0 +1,25 @@
+/* Rarity: how many neighbours hold each piece, and which of a set are the rarest.
+ *
+ * For the picker.  A set is words of 64 pieces, the first piece in the top bit.  Memory is the
+ * caller's: rarity_words() words, which rarity_init() keeps. */
+#pragma once
+
+#include "fwswarm/bytes.h"
+
+struct rarity {
+    uint64_t *plane;        /* bit k of every piece's count, plane by plane */
+    uint32_t planes, words; /* words in a plane */
+};
+
+/* Words of memory for counts up to `most` of that many pieces. */
+size_t rarity_words(uint32_t pieces, uint32_t most);
+void rarity_init(struct rarity *r, uint64_t *mem, uint32_t pieces, uint32_t most);
+/* All counts become zero. */
+void rarity_clear(struct rarity *r);
+/* One neighbour more, or one less, holds the pieces of word w that `set` names.  A count that would
+ * leave its range is the caller's bug. */
+void rarity_add(struct rarity *r, uint32_t w, uint64_t set);
+void rarity_remove(struct rarity *r, uint32_t w, uint64_t set);
+uint32_t rarity_get(const struct rarity *r, uint32_t piece);
+/* Leaves in set, rarity.words long, only the pieces with the least count of those in it. */
+void rarity_least(const struct rarity *r, uint64_t *set);
