@@ -17,10 +17,9 @@
  *     if (conf_flags(&conf, argc - 1, argv + 1) != E_OK) puts(conf.error);
  *
  * File: `name = value` a line; `#` starts a comment at the start of a line or after a blank; a
- * value in double quotes may hold blanks and #, with \" and \\ for those two.  Flags: `--name
- * value`,
- * `--name=value`, `--name` alone for a BOOL.  What is given for a list in the file adds up, and so
- * does what the flags give, but flags replace what the file gave. */
+ * value in double quotes may hold blanks and #, with \" and \\ for those two.
+ * Flags: `--name value`, `--name=value`, `--name` alone for a switch.  What is given for a list in
+ * the file adds up, and so does what the flags give, but flags replace what the file gave. */
 #pragma once
 
 #include "fwswarm/addr.h"
@@ -36,7 +35,7 @@
 #define CONF_TEXT_MAX  255u
 
 enum conf_kind {
-    CONF_BOOL,     /* bool: on, yes, true; off, no, false */
+    CONF_BOOL,     /* bool: on, yes, true; off, no, false; as a flag without metavar a mere switch */
     CONF_U64,      /* uint64_t */
     CONF_RATE,     /* uint64_t, bytes a second: 500kbit, 10Mbit, 2MB, 1.5MiB; 0 */
     CONF_SIZE,     /* uint64_t, bytes: 4096, 64KiB, 16MiB, 2GB */

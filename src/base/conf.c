@@ -466,7 +466,7 @@ static enum err flag(struct conf *c, const char *text, struct argv *args)
     if (row == NULL)
         return complain_unknown(c, &at);
     const char *value = "on";
-    if (row->kind == CONF_BOOL && equals == NULL)
+    if (row->kind == CONF_BOOL && row->metavar == NULL && equals == NULL)
         return set(c, row, &at, bytes_str(value), CONF_FROM_FLAG);
     enum err e = flag_value(c, &at, row->metavar, equals, args, &value);
     if (e != E_OK)

@@ -109,14 +109,11 @@ static uint64_t take_head(struct cbor_rd *r, enum major want)
     const struct cbor_level *l = top(r);
     if (l != NULL && l->left == 0)
         cbor_fail(r, E_TRUNCATED);
-    /* A map's key is a number or a string: others have no use here and would need room to compare.
-     */
-    if (l != NULL && l->at_key && want > TSTR)
-        cbor_fail(r, E_FORMAT);
     uint8_t first = rd_u8(&r->in);
     if (r->in.err != E_OK)
         return 0;
-    if (first >> 5 != want) {
+    /* Keys are numbers and strings: others have no use here and would need room to compare. */
+    if (first >> 5 != want || (l != NULL && l->at_key && want > TSTR)) {
         cbor_fail(r, E_FORMAT);
         return 0;
     }
