@@ -65,7 +65,8 @@ void hash_domain(struct digest *out, const char *domain, struct bytes a, struct 
 void hmac_sha256(struct digest *out, struct bytes key, struct bytes data)
 {
     crypto_auth_hmacsha256_state s;
-    (void)crypto_auth_hmacsha256_init(&s, key.p, key.n);
+    /* libsodium wants a pointer even to no bytes. */
+    (void)crypto_auth_hmacsha256_init(&s, key.n > 0 ? key.p : out->b, key.n);
     (void)crypto_auth_hmacsha256_update(&s, data.p, data.n);
     (void)crypto_auth_hmacsha256_final(&s, out->b);
     crypto_wipe(&s, sizeof s);
