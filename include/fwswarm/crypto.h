@@ -2,7 +2,10 @@
  *
  * Pure: no allocation, no randomness but what the caller passes in.  Bulk SHA-256 is libcrypto's
  * low-level API (five times libsodium's speed with SHA-NI).  The bulk AEAD of the hosts lives with
- * them, behind struct aead, because libcrypto's needs an allocated context. */
+ * them, behind struct aead, because libcrypto's needs an allocated context.
+ *
+ * Every program calls sodium_init() once before anything here: it picks the code for this processor
+ * (and is not ours to call, because it opens the system's generator). */
 #pragma once
 
 #include "fwswarm/bytes.h"
