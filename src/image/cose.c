@@ -61,10 +61,14 @@ enum err cose_read(struct cose_sign1 *out, struct bytes in)
         if (cbor_int(&r) != HEADER_KID)
             cbor_fail(&r, E_UNKNOWN);
         out->kid = cbor_bstr(&r);
+        if (out->kid.n == 0 || out->kid.n > COSE_KID_MAX)
+            cbor_fail(&r, E_FORMAT);
     }
     cbor_leave(&r);
     cbor_null(&r);
     out->sig = cbor_bstr(&r);
+    if (out->sig.n > COSE_SIG_MAX)
+        cbor_fail(&r, E_UNKNOWN);
     cbor_leave(&r);
     enum err e = cbor_end(&r);
     return e != E_OK ? e : read_protected(out);

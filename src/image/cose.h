@@ -7,10 +7,13 @@
 
 #define COSE_ALG_EDDSA     (-8)
 #define COSE_ALG_ED25519   (-19)
-#define COSE_KID           8u
+#define COSE_KID           8u /* bytes of ours; others may be longer */
+#define COSE_KID_MAX       32u
+#define COSE_SIG_MAX       64u
 #define COSE_PROTECTED_MAX 16u
 #define COSE_PAYLOAD_MAX   64u
 #define COSE_TBS_MAX       128u
+#define COSE_SIGN1_MAX     160u
 
 struct cose_sign1 {
     struct bytes protected_header; /* as signed, lent */
@@ -26,7 +29,8 @@ void cose_kid(uint8_t kid[static COSE_KID], const struct key *pub);
 size_t cose_tbs(uint8_t out[static COSE_TBS_MAX], struct bytes protected_header,
                 struct bytes payload);
 /* Reads one object, without judging its algorithm.  E_UNKNOWN for header parameters that are not
- * the two above, E_FORMAT for a payload that is not detached. */
+ * the two above and for signatures too long for any curve of this size, E_FORMAT for a payload that
+ * is not detached. */
 MUST enum err cose_read(struct cose_sign1 *out, struct bytes in);
 /* Writes algorithm, kid and signature. */
 void cose_write(struct wr *w, const struct cose_sign1 *c);

@@ -339,7 +339,8 @@ enum err suit_manifest_read(struct suit_manifest *m, struct bytes in)
 
 static void write_auth(struct wr *w, const struct suit_envelope *e)
 {
-    uint8_t buf[64 + SIGNERS_MAX * 112], one[112], digest[SUIT_DIGEST_LEN];
+    uint8_t buf[64 + SIGNERS_MAX * (COSE_SIGN1_MAX + 2)], one[COSE_SIGN1_MAX];
+    uint8_t digest[SUIT_DIGEST_LEN];
     struct wr a = wr_of(buf, sizeof(buf));
     suit_digest_encode(digest, &e->digest);
     cbor_w_array(&a, 1 + (uint64_t)e->count);

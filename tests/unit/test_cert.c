@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "fleet.h"
+#include "run.h"
 
 struct made {
     uint8_t buf[CERT_BYTES_MAX];

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "fleet.h"
+#include "run.h"
 
 /* ---- revocation lists ---- */
 

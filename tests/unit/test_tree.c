@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fwswarm/crypto.h"
+#include "run.h"
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -366,9 +367,5 @@ int main(void)
     tcase_add_test(c, piece_length);
     tcase_add_test(c, bep52_vector);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return test_run(s);
 }

@@ -5,6 +5,7 @@
 
 #include "fleet.h"
 #include "fwswarm/cbor.h"
+#include "run.h"
 
 static enum err init_with(const struct root *r, const uint32_t *numbers, uint32_t count)
 {
