@@ -81,6 +81,11 @@ static void slot_bind(struct disk_slot *s, uint32_t release, const struct geomet
     s->geo = *geo;
     s->blocks = sim_alloc(bits_size(geo->blocks), 1);
     s->chunks = sim_alloc(bits_size(geo->chunks), 1);
+    /* The root of one block is its leaf, so its chunk record needs no peer. */
+    if (geo->blocks == 1) {
+        bit_put(s->chunks, 0, true);
+        s->chunks_have = 1;
+    }
 }
 
 static uint32_t find_release(const struct world *w, const struct digest *root, uint64_t size)

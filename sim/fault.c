@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define AFTER    (SEC / 10) /* all are up by then */
 #define BACK_MIN (1 * SEC)
 #define BACK_MAX (5 * SEC)
 
@@ -33,7 +34,7 @@ void fault_plan(struct world *w, usec window)
         struct fault *f = &w->fault[i];
         f->kind = FAULT_CRASH;
         f->node = node;
-        f->at = draw_usec(&w->rng, window);
+        f->at = AFTER + draw_usec(&w->rng, window + SEC);
         f->lasts = BACK_MIN + draw_usec(&w->rng, BACK_MAX - BACK_MIN);
         world_schedule(w, f->at, TICK_FAULT, i, 0, 0);
     }

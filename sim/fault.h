@@ -5,7 +5,8 @@
 
 #include "world.h"
 
-/* Draws opt.crashes crashes of distinct devices within the first `window` of the run. */
+/* Draws opt.crashes crashes of distinct devices, within `window` and a second from when all are up.
+ */
 void fault_plan(struct world *w, usec window);
 void fault_fini(struct world *w);
 /* TICK_FAULT. */
