@@ -114,8 +114,6 @@ void exchange_slot_gone(struct node *n, uint32_t slot)
             if (l->far[k].mine == (int16_t)slot)
                 l->far[k].mine = -1;
         }
-        if (l->in_slot == (int32_t)slot)
-            l->in_slot = -1;
         if (l->out_slot == (int32_t)slot)
             l->out_slot = -1;
         l->ready = true;

@@ -200,7 +200,12 @@ void install_fresh_answer(struct node *n, const struct nlink *l)
 static bool fresh_enough(const struct node *n)
 {
     uint32_t need = n->trust.root.verify_count > 0 ? (n->trust.root.verify_count - 1) / 3 + 1 : 1;
-    if (n->fresh.verify >= need || n->now >= n->fresh.since + FRESH_WAIT)
+    if (n->now >= n->fresh.since + FRESH_WAIT)
+        return true;
+    /* An answer told of something newer: it must be seen before anything older is installed. */
+    if (objects_manifest_wanted(n))
+        return false;
+    if (n->fresh.verify >= need)
         return true;
     uint8_t src = n->fresh.sources;
     bool two = (src & (src - 1)) != 0;

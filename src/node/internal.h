@@ -103,7 +103,7 @@ struct nlink {
     usec since, heard, drained, spoke;
     uint32_t queued;           /* bytes handed to the host and not yet sent */
     uint32_t stores;           /* stores under way with its bytes */
-    int32_t out_slot, in_slot; /* selected: ours as last sent; theirs as last resolved */
+    int32_t out_slot, in_slot; /* selected: ours as sent, theirs as received; -1 = none */
     uint32_t far_count;
     struct {
         uint16_t slot;
@@ -389,6 +389,8 @@ void objects_link_gone(struct node *n, uint32_t link);
 bool objects_next(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
 void objects_time(struct node *n);
 usec objects_deadline(const struct node *n);
+/* A manifest was asked for and has not come yet. */
+bool objects_manifest_wanted(const struct node *n);
 void objects_take_roots(struct node *n, struct bytes chain, bool save_known);
 enum err objects_take_revocations(struct node *n, struct bytes list, bool save);
 enum err objects_take_withdrawal(struct node *n, struct bytes data, uint32_t index);

@@ -292,7 +292,7 @@ static void on_shut(struct node *n, struct nlink *l, const struct msg_shut *m)
             continue;
         int32_t mine = l->far[i].mine;
         l->far[i] = l->far[--l->far_count];
-        if (l->in_slot == mine)
+        if (l->in_slot == m->slot)
             l->in_slot = -1;
         if (mine >= 0)
             exchange_stream_closed(n, l, (uint32_t)mine);
@@ -300,14 +300,14 @@ static void on_shut(struct node *n, struct nlink *l, const struct msg_shut *m)
     }
 }
 
-static void on_select(struct node *n, struct nlink *l, const struct msg_select *m)
+/* Our slot for one of theirs, or -1: not opened, or nothing that is held here. */
+static int32_t far_resolve(const struct nlink *l, int32_t far_slot)
 {
-    (void)n;
-    l->in_slot = -1;
     for (uint32_t i = 0; i < l->far_count; i++) {
-        if (l->far[i].slot == m->slot)
-            l->in_slot = l->far[i].mine;
+        if (l->far[i].slot == far_slot)
+            return l->far[i].mine;
     }
+    return -1;
 }
 
 static void on_offer(struct node *n, struct nlink *l, const struct msg_offer *m)
@@ -339,9 +339,9 @@ static void on_block_message(struct node *n, struct nlink *l, const struct wire_
                              const struct event *ev)
 {
     /* A slot that was shut here while the message was under way: nothing to say about it. */
-    if (l->in_slot < 0)
-        return;
-    exchange_message(n, l, (uint32_t)l->in_slot, m, ev);
+    int32_t slot = far_resolve(l, l->in_slot);
+    if (slot >= 0)
+        exchange_message(n, l, (uint32_t)slot, m, ev);
 }
 
 static void dispatch(struct node *n, struct nlink *l, const struct wire_msg *m,
@@ -355,7 +355,7 @@ static void dispatch(struct node *n, struct nlink *l, const struct wire_msg *m,
         on_open(n, l, &m->open);
         break;
     case MSG_select:
-        on_select(n, l, &m->select);
+        l->in_slot = m->select.slot;
         break;
     case MSG_shut:
         on_shut(n, l, &m->shut);

@@ -44,6 +44,15 @@ void objects_want(struct node *n, struct nlink *l, uint8_t kind, uint32_t number
     }
 }
 
+bool objects_manifest_wanted(const struct node *n)
+{
+    for (uint32_t i = 0; i < WANTS; i++) {
+        if (n->wants[i].kind == KIND_MANIFEST)
+            return true;
+    }
+    return false;
+}
+
 /* After a want ended without its object, another link's offer may still lead to it. */
 static void wants_reconsider(struct node *n)
 {

@@ -354,7 +354,8 @@ void release_ready(struct node *n)
 
 void release_adopt(struct node *n, uint32_t slot)
 {
-    if (slot >= n->lim.images || !release_slot_used(&n->slots[slot]))
+    if (slot >= n->lim.images || !release_slot_used(&n->slots[slot]) ||
+        n->slots[slot].state == RELEASE_REFUSED)
         return;
     n->slots[slot].adopt = true;
     n->slots[slot].open_due = true;
