@@ -132,7 +132,7 @@ static size_t distance(struct bytes a, struct bytes b)
 static enum err complain_unknown(struct conf *c, const struct place *at)
 {
     const struct conf_row *near = NULL;
-    size_t least = at->name.n / 3 + 1;
+    size_t least = at->name.n < 6 ? 1 : at->name.n / 3;
     for (const struct conf_row *row = c->rows; row < c->rows + c->count; row++) {
         if (at->file != NULL && (row->flags & CONF_FLAG_ONLY) != 0)
             continue;
@@ -577,8 +577,9 @@ static enum err file_line(struct conf *c, struct place *at, struct bytes line,
     const struct conf_row *row = find_row(c, at->name);
     if (at->name.n == 0)
         return complain(c, at, E_FORMAT, "no name before \"=\"; write name = value");
-    if (row != NULL && (row->flags & CONF_FLAG_ONLY) != 0)
-        return complain(c, at, E_UNKNOWN, "is no setting; give it as --%s", row->name);
+    if (row != NULL ? (row->flags & CONF_FLAG_ONLY) != 0
+                    : own_flag(c, at->name) != NULL || bytes_equal(at->name, bytes_str("config")))
+        return complain(c, at, E_UNKNOWN, "is no setting; give it as a flag");
     if (row == NULL)
         return complain_unknown(c, at);
     if (!is_list(row) && seen[row - c->rows])
