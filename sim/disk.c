@@ -240,8 +240,8 @@ bool disk_read(const struct disk *d, const struct span *at, struct body *body)
                bit_test(s->chunks, (uint32_t)at->off);
     if (at->len == 0 || at->off >= s->geo.size || at->len > s->geo.size - at->off)
         return false;
-    uint32_t last = (uint32_t)((at->off + at->len - 1) / BLOCK_SIZE);
-    for (uint32_t b = (uint32_t)(at->off / BLOCK_SIZE); b <= last; b++)
+    uint32_t last = (uint32_t)((at->off + at->len - 1) / BLOCK_LEN);
+    for (uint32_t b = (uint32_t)(at->off / BLOCK_LEN); b <= last; b++)
         if (!bit_test(s->blocks, b))
             return false;
     return true;
@@ -336,8 +336,8 @@ static enum err store_apply(struct disk *d, const struct disk_job *j)
         bit_put(s->chunks, (uint32_t)j->at.off, true);
         return E_OK;
     }
-    uint64_t block = j->at.off / BLOCK_SIZE;
-    if (kind != OBJ_IMAGE || j->at.off % BLOCK_SIZE != 0 || block >= s->geo.blocks)
+    uint64_t block = j->at.off / BLOCK_LEN;
+    if (kind != OBJ_IMAGE || j->at.off % BLOCK_LEN != 0 || block >= s->geo.blocks)
         return E_RANGE;
     if (!bit_test(s->chunks, geometry_chunk_of(&s->geo, (uint32_t)block)))
         return E_STATE;
@@ -388,7 +388,7 @@ void disk_check(struct world *w, uint32_t node, const struct action *act)
     uint64_t bytes = 0;
     if (act->check.slot < d->slots && d->slot[act->check.slot].bound)
         bytes = act->check.whole ? d->slot[act->check.slot].geo.size
-                                 : (uint64_t)act->check.count * BLOCK_SIZE;
+                                 : (uint64_t)act->check.count * BLOCK_LEN;
     sim_grow(&d->check, &d->checks_cap, d->checks + 1, sizeof(*d->check));
     d->check[d->checks++] =
         (struct disk_check){act->op,          act->check.slot,  act->check.block,

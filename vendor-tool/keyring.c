@@ -66,7 +66,7 @@ static enum err open_sealed(struct keyring *r, const char *path, struct signer *
     }
     if (r->passwords.from_files)
         return E_PASSWORD;
-    snprintf(prompt, sizeof prompt, "Password for %s:", path);
+    snprintf(prompt, sizeof prompt, "Password for %s", path);
     for (int i = 0; i < TRIES_MAX; i++) {
         const struct password *p = passwords_ask(&r->passwords, prompt, status);
         if (p == NULL)

@@ -123,7 +123,7 @@ static ssize_t ask_hidden(int tty, const char *prompt, char *out, size_t cap)
     ssize_t n = -1;
     /* Drained first, or what was typed ahead would be taken for the password. */
     if (signals >= 0 && tcsetattr(tty, TCSAFLUSH, &hidden) == 0) {
-        dprintf(tty, "%s", prompt);
+        dprintf(tty, "%s: ", prompt);
         n = read_line(tty, signals, out, cap);
         tcsetattr(tty, TCSAFLUSH, &shown);
         dprintf(tty, "\n");
@@ -140,13 +140,13 @@ const struct password *passwords_ask(struct passwords *p, const char *prompt, in
 
     int tty = p->from_files ? -1 : open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (tty < 0) {
-        *status = fail(STATUS_FILE, "%s no terminal to ask on: use --password-file FILE", prompt);
+        *status = fail(STATUS_FILE, "%s: no terminal to ask on: use --password-file FILE", prompt);
         return NULL;
     }
     ssize_t n = ask_hidden(tty, prompt, text, sizeof text);
     close(tty);
     if (n <= 0)
-        *status = fail(STATUS_FILE, "%s nothing was typed: give the password", prompt);
+        *status = fail(STATUS_FILE, "%s: nothing was typed: give the password", prompt);
     else
         *status = add(p, text, (size_t)n, "terminal");
     crypto_wipe(text, sizeof text);
@@ -176,11 +176,11 @@ const struct password *passwords_new(struct passwords *p, const char *what, int 
         return NULL;
     }
     close(tty);
-    snprintf(prompt, sizeof prompt, "New password for %s:", what);
+    snprintf(prompt, sizeof prompt, "New password for %s", what);
     const struct password *first = passwords_ask(p, prompt, status);
     if (first == NULL)
         return NULL;
-    snprintf(prompt, sizeof prompt, "The same password again:");
+    snprintf(prompt, sizeof prompt, "The same password again");
     const struct password *second = passwords_ask(p, prompt, status);
     if (second == NULL)
         return NULL;

@@ -27,17 +27,17 @@ struct daemon_settings {
      .help = "where images and state are kept; made when absent"}
 #define DAEMON_ROW_TRACKER                                                                         \
     {.name = "tracker", .kind = CONF_ADDRS, CONF_AT(struct daemon_settings, trackers), .min = 1,   \
-     .max = 65535, .metavar = "ADDR:PORT", .help = "a verify node; may be repeated"}
+     .max = 65535, .metavar = "ADDR:PORT", .help = "a verify node"}
 #define DAEMON_ROW_PEER                                                                            \
     {.name = "peer", .kind = CONF_ADDRS, CONF_AT(struct daemon_settings, peers), .min = 1,         \
-     .max = 65535, .metavar = "ADDR:PORT", .help = "a node to begin with; may be repeated"}
+     .max = 65535, .metavar = "ADDR:PORT", .help = "a node to begin with"}
 #define DAEMON_ROWS_LAN                                                                            \
     {.name = "lan", .kind = CONF_BOOL, CONF_AT(struct daemon_settings, lan), .fallback = "on",     \
      .metavar = "on|off",                                                                          \
      .help = "find neighbours by multicast on the LAN; off opens no multicast socket"},            \
     {.name = "lan-interface", .kind = CONF_TEXTS, CONF_AT(struct daemon_settings, lan_interfaces), \
      .metavar = "NAME",                                                                            \
-     .help = "an interface to use; may be repeated; default: all but loopback"},                   \
+     .help = "an interface to use; default: all but loopback"},                   \
     {.name = "lan-port", .kind = CONF_U64, CONF_AT(struct daemon_settings, lan_port), .min = 1,    \
      .max = 65535, .fallback = "7654", .metavar = "PORT",                                          \
      .help = "UDP port of the announcements, the same in the whole fleet"}

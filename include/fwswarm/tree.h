@@ -11,17 +11,18 @@
 
 #include "fwswarm/bytes.h"
 
-#define BLOCK_SIZE 16384u
+/* Not BLOCK_SIZE: <linux/fs.h> takes that name for 1,024. */
+#define BLOCK_LEN 16384u
 #define CHUNK_BLOCKS 512u
 #define CHUNK_PROOF_MAX 24u
 /* Longest chunk record in bytes. */
 #define CHUNK_MAX (32u * (CHUNK_BLOCKS + CHUNK_PROOF_MAX))
 /* Largest image: 2^32 - 512 blocks, so that an index always fits. */
-#define IMAGE_SIZE_MAX ((uint64_t)BLOCK_SIZE * (UINT32_MAX - CHUNK_BLOCKS))
+#define IMAGE_SIZE_MAX ((uint64_t)BLOCK_LEN * (UINT32_MAX - CHUNK_BLOCKS))
 
 struct geometry {
     uint64_t size;         /* bytes of the image, > 0 */
-    uint32_t piece_length; /* bytes, a power of two >= BLOCK_SIZE */
+    uint32_t piece_length; /* bytes, a power of two >= BLOCK_LEN */
     uint32_t blocks, pieces, chunks;
     uint32_t piece_blocks; /* blocks in a full piece */
     uint32_t chunk_hashes; /* hashes in each chunk record (a power of two, <= 512) */

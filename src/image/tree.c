@@ -29,7 +29,7 @@ struct tree_builder {
     struct digest node[];
 };
 
-_Static_assert(IMAGE_SIZE_MAX / BLOCK_SIZE <= UINT32_MAX, "a block index fits in 32 bits");
+_Static_assert(IMAGE_SIZE_MAX / BLOCK_LEN <= UINT32_MAX, "a block index fits in 32 bits");
 _Static_assert((1u << 9) == CHUNK_BLOCKS, "chunk heights below count on 512 hashes");
 
 static bool is_power_of_two(uint64_t v)
@@ -53,7 +53,7 @@ static uint64_t ceil_div(uint64_t a, uint64_t b)
 
 uint32_t tree_piece_length(uint64_t size)
 {
-    uint32_t length = BLOCK_SIZE;
+    uint32_t length = BLOCK_LEN;
     while (length < PIECE_LENGTH_MAX && ceil_div(size, length) > PIECES_MAX)
         length <<= 1;
     return length;
@@ -64,13 +64,13 @@ enum err geometry_init(struct geometry *g, uint64_t size, uint32_t piece_length)
     memset(g, 0, sizeof(*g));
     if (size == 0 || size > IMAGE_SIZE_MAX)
         return E_RANGE;
-    if (!is_power_of_two(piece_length) || piece_length < BLOCK_SIZE)
+    if (!is_power_of_two(piece_length) || piece_length < BLOCK_LEN)
         return E_RANGE;
     g->size = size;
     g->piece_length = piece_length;
-    g->blocks = (uint32_t)ceil_div(size, BLOCK_SIZE);
+    g->blocks = (uint32_t)ceil_div(size, BLOCK_LEN);
     g->pieces = (uint32_t)ceil_div(size, piece_length);
-    g->piece_blocks = piece_length / BLOCK_SIZE;
+    g->piece_blocks = piece_length / BLOCK_LEN;
     g->chunks = (uint32_t)ceil_div(g->blocks, CHUNK_BLOCKS);
     uint32_t height = height_of(g->blocks);
     uint32_t chunk_height = height < 9 ? height : 9;
@@ -84,8 +84,8 @@ uint32_t geometry_block_len(const struct geometry *g, uint32_t block)
 {
     assert(block < g->blocks);
     if (block + 1 < g->blocks)
-        return BLOCK_SIZE;
-    return (uint32_t)(g->size - (uint64_t)block * BLOCK_SIZE);
+        return BLOCK_LEN;
+    return (uint32_t)(g->size - (uint64_t)block * BLOCK_LEN);
 }
 
 uint32_t geometry_piece_blocks(const struct geometry *g, uint32_t piece)
@@ -99,7 +99,7 @@ uint32_t geometry_piece_blocks(const struct geometry *g, uint32_t piece)
 void tree_leaf(struct digest *out, const void *block, size_t n)
 {
     assert(n > 0);
-    assert(n <= BLOCK_SIZE);
+    assert(n <= BLOCK_LEN);
     hash_sha256(out, block, n);
 }
 

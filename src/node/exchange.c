@@ -254,7 +254,7 @@ static void store_begin(struct node *n, struct nlink *l, uint32_t slot, bool chu
     n->store.op = op + 1;
     n->store.body = ev->msg.body;
     n->store.at.object = object_id(chunk ? OBJ_CHUNK : OBJ_IMAGE, slot);
-    n->store.at.off = chunk ? index : (uint64_t)index * BLOCK_SIZE;
+    n->store.at.off = chunk ? index : (uint64_t)index * BLOCK_LEN;
     n->store.at.len = ev->msg.body_len;
 }
 
@@ -294,8 +294,8 @@ static void on_piece(struct node *n, struct nlink *l, uint32_t slot, const struc
                      const struct event *ev)
 {
     struct slot *s = &n->slots[slot];
-    uint32_t block = m->piece * s->geo.piece_blocks + m->begin / BLOCK_SIZE;
-    if (m->piece >= s->geo.pieces || m->begin % BLOCK_SIZE != 0 || block >= s->geo.blocks ||
+    uint32_t block = m->piece * s->geo.piece_blocks + m->begin / BLOCK_LEN;
+    if (m->piece >= s->geo.pieces || m->begin % BLOCK_LEN != 0 || block >= s->geo.blocks ||
         m->begin >= s->geo.piece_length || ev->msg.body_len != geometry_block_len(&s->geo, block)) {
         link_close(n, l, E_RANGE);
         return;
@@ -335,7 +335,7 @@ static void on_reject(struct node *n, struct nlink *l, uint32_t slot, const stru
         link_close(n, l, E_RANGE);
         return;
     }
-    uint32_t a = ask_find(l, slot, m->piece * s->geo.piece_blocks + m->begin / BLOCK_SIZE);
+    uint32_t a = ask_find(l, slot, m->piece * s->geo.piece_blocks + m->begin / BLOCK_LEN);
     if (a == NONE)
         return;
     if (!l->asks[a].late)
@@ -546,7 +546,7 @@ static bool next_cancel(struct node *n, struct nlink *l, struct action *act, uin
     memset(&m, 0, sizeof(m));
     m.id = MSG_cancel;
     m.cancel.piece = block / s->geo.piece_blocks;
-    m.cancel.begin = block % s->geo.piece_blocks * BLOCK_SIZE;
+    m.cancel.begin = block % s->geo.piece_blocks * BLOCK_LEN;
     m.cancel.length = geometry_block_len(&s->geo, block);
     link_emit(l, act, head, &m, (struct span){0, 0, 0}, n->now);
     return true;
@@ -631,14 +631,14 @@ static bool next_block(struct node *n, struct nlink *l, uint32_t slot, struct ac
         .block = block,
         .slot = (uint16_t)slot,
         .at = n->now,
-        .deadline = n->now + rate_deadline(&l->rtt, rate, l->asks_count * BLOCK_SIZE),
+        .deadline = n->now + rate_deadline(&l->rtt, rate, l->asks_count * BLOCK_LEN),
     };
     n->asks_out++;
     struct wire_msg m;
     memset(&m, 0, sizeof(m));
     m.id = MSG_request;
     m.request.piece = block / s->geo.piece_blocks;
-    m.request.begin = block % s->geo.piece_blocks * BLOCK_SIZE;
+    m.request.begin = block % s->geo.piece_blocks * BLOCK_LEN;
     m.request.length = len;
     link_emit(l, act, head, &m, (struct span){0, 0, 0}, n->now);
     return true;

@@ -357,6 +357,7 @@ void link_emit(struct nlink *l, struct action *act, uint8_t *head, const struct 
 
 /* ---- peers.c ---- */
 void peers_know(struct node *n, const struct addr *addr, enum known_source src, bool verify);
+void peers_linked_from(struct node *n, struct nlink *l);
 bool peers_next_dial(struct node *n, struct action *act);
 void peers_dial_result(struct node *n, uint32_t op, struct nlink *up, enum err e);
 usec peers_deadline(const struct node *n);

@@ -74,6 +74,18 @@ static void link_reset(struct node *n, struct nlink *l)
     }
 }
 
+/* The address that led to a link which goes because of another link leads to that one. */
+static void known_pass(struct node *n, struct nlink *from, struct nlink *to)
+{
+    if (from->known == NULL)
+        return;
+    if (to->known == NULL)
+        to->known = from->known;
+    else
+        known_down(&n->known, from->known, true, n->now, &n->rng);
+    from->known = NULL;
+}
+
 /* A second link to one identity.  True when the new one must go. */
 static bool link_duplicate(struct node *n, struct nlink *l)
 {
@@ -84,9 +96,11 @@ static bool link_duplicate(struct node *n, struct nlink *l)
         bool mine_smaller = key_compare(&n->self.node, &l->who.node) < 0;
         /* The same side dialled twice: the old link is a dead one that was not noticed yet. */
         if (o->dialled == l->dialled || l->dialled == mine_smaller) {
+            known_pass(n, o, l);
             link_close(n, o, E_DUPLICATE);
             return false;
         }
+        known_pass(n, l, o);
         return true;
     }
     return false;
@@ -153,7 +167,7 @@ static void link_end(struct node *n, struct nlink *l)
     exchange_link_gone(n, l);
     objects_link_gone(n, link_index(n, l));
     if (l->known != NULL) {
-        bool bad = l->close_err != E_OK && l->close_err != E_DUPLICATE;
+        bool bad = l->close_err != E_OK;
         lan_dial_ended(n, &l->known->addr);
         known_down(&n->known, l->known, bad, n->now, &n->rng);
         l->known = NULL;
@@ -245,12 +259,8 @@ static void on_hello(struct node *n, struct nlink *l, const struct msg_hello *m)
     l->withdrawn_next = 0;
     l->ask_due = n->conf.role == ROLE_NORMAL || n->conf.role == ROLE_GATEWAY;
     l->ready = true;
-    if (l->port != 0 && l->who.role != ROLE_PUBLISHER) {
-        struct addr a = l->addr;
-        a.port = l->port;
-        if (!l->dialled)
-            peers_know(n, &a, KNOWN_PEER, l->origin);
-    }
+    if (!l->dialled)
+        peers_linked_from(n, l);
     for (uint32_t s = 0; s < n->lim.images; s++) {
         if (release_slot_shared(&n->slots[s]))
             stream_of(n, link_index(n, l), s)->peers_due = true;

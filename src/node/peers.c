@@ -17,6 +17,21 @@ void peers_know(struct node *n, const struct addr *addr, enum known_source src, 
     known_add(&n->known, addr, src, verify, n->now);
 }
 
+/* Who dialled us can be dialled again, later; now it is linked. A verify node waits to be dialled. */
+void peers_linked_from(struct node *n, struct nlink *l)
+{
+    if (l->port == 0 || l->who.role == ROLE_PUBLISHER || l->known != NULL ||
+        (n->conf.role == ROLE_VERIFY && !l->origin))
+        return;
+    struct addr a = l->addr;
+    a.port = l->port;
+    struct known_entry *e = known_add(&n->known, &a, KNOWN_PEER, l->origin, n->now);
+    if (e == NULL || e->linked || e->dialling)
+        return;
+    known_up(&n->known, e);
+    l->known = e;
+}
+
 /* f + 1 of m = 3f + 1 verify nodes answer for freshness; two links are kept in any case. */
 uint32_t peers_verify_wanted(const struct node *n)
 {

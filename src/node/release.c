@@ -409,7 +409,7 @@ void release_opened(struct node *n, const struct event *ev)
     }
     uint32_t blocks = picker_blocks_have(s->picker);
     if (s->loaded && blocks > 0) {
-        s->bytes_resumed = (uint64_t)blocks * BLOCK_SIZE;
+        s->bytes_resumed = (uint64_t)blocks * BLOCK_LEN;
         if (s->bytes_resumed > s->m.size)
             s->bytes_resumed = s->m.size;
     }

@@ -127,8 +127,8 @@ void upload_on_request(struct node *n, struct nlink *l, uint32_t slot, const str
 {
     struct slot *s = &n->slots[slot];
     struct stream *st = stream_of(n, link_index(n, l), slot);
-    uint32_t block = m->piece * s->geo.piece_blocks + m->begin / BLOCK_SIZE;
-    if (m->piece >= s->geo.pieces || m->begin % BLOCK_SIZE != 0 ||
+    uint32_t block = m->piece * s->geo.piece_blocks + m->begin / BLOCK_LEN;
+    if (m->piece >= s->geo.pieces || m->begin % BLOCK_LEN != 0 ||
         m->begin >= s->geo.piece_length || block >= s->geo.blocks ||
         m->length != geometry_block_len(&s->geo, block)) {
         link_close(n, l, E_RANGE);
@@ -147,7 +147,7 @@ void upload_on_request(struct node *n, struct nlink *l, uint32_t slot, const str
 void upload_on_cancel(struct node *n, struct nlink *l, uint32_t slot, const struct msg_cancel *m)
 {
     const struct slot *s = &n->slots[slot];
-    uint32_t block = m->piece * s->geo.piece_blocks + m->begin / BLOCK_SIZE;
+    uint32_t block = m->piece * s->geo.piece_blocks + m->begin / BLOCK_LEN;
     for (uint32_t i = 0; i < l->uploads_count; i++) {
         struct upload *u = &l->uploads[(l->uploads_head + i) % n->lim.uploads];
         if (u->slot == slot && u->block == block)
@@ -369,7 +369,7 @@ static bool next_reject(struct node *n, struct nlink *l, struct action *act, uin
     memset(&m, 0, sizeof(m));
     m.id = MSG_reject;
     m.reject.piece = u.block / s->geo.piece_blocks;
-    m.reject.begin = u.block % s->geo.piece_blocks * BLOCK_SIZE;
+    m.reject.begin = u.block % s->geo.piece_blocks * BLOCK_LEN;
     m.reject.length = geometry_block_len(&s->geo, u.block);
     emit(n, l, act, head, &m);
     return true;
@@ -437,8 +437,8 @@ bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint
     memset(&m, 0, sizeof(m));
     m.id = MSG_piece;
     m.piece.piece = u.block / s->geo.piece_blocks;
-    m.piece.begin = u.block % s->geo.piece_blocks * BLOCK_SIZE;
-    struct span span = {object_id(OBJ_IMAGE, u.slot), (uint64_t)u.block * BLOCK_SIZE, len};
+    m.piece.begin = u.block % s->geo.piece_blocks * BLOCK_LEN;
+    struct span span = {object_id(OBJ_IMAGE, u.slot), (uint64_t)u.block * BLOCK_LEN, len};
     link_emit(l, act, head, &m, span, n->now);
     l->bytes_up += len;
     n->bytes_up += len;

@@ -57,7 +57,7 @@ enum err store_put_block(struct store_batch *b, uint32_t slot, uint32_t block, s
         return E_OK;
     if (img->storage == STORAGE_IMPORT)
         return E_READONLY;
-    err = fd_pwrite(img->fd, data.p, data.n, (uint64_t)block * BLOCK_SIZE);
+    err = fd_pwrite(img->fd, data.p, data.n, (uint64_t)block * BLOCK_LEN);
     if (err) {
         char shown[PATH_SHOWN];
         log_error(s->log, "store.write", "path=%s block=%u err=%s mend=\"%s\"",

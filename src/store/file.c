@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define HASH_BUFFER (16u * BLOCK_SIZE)
+#define HASH_BUFFER (16u * BLOCK_LEN)
 
 enum err err_from_errno(int e)
 {
@@ -145,8 +145,8 @@ enum err fd_hash(int fd, uint64_t size, struct tree_builder *tree, struct digest
         if (err)
             break;
         /* Block by block, so that the second hash finds the bytes in the cache. */
-        for (size_t at = 0; at < n; at += BLOCK_SIZE) {
-            size_t len = n - at < BLOCK_SIZE ? n - at : BLOCK_SIZE;
+        for (size_t at = 0; at < n; at += BLOCK_LEN) {
+            size_t len = n - at < BLOCK_LEN ? n - at : BLOCK_LEN;
             hash_sha256_update(&flat, buf + at, len);
             if (!tree)
                 continue;

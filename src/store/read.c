@@ -10,8 +10,8 @@
 
 static bool is_present(const struct image *img, uint64_t off, uint32_t len)
 {
-    uint32_t first = (uint32_t)(off / BLOCK_SIZE);
-    uint32_t last = (uint32_t)((off + len - 1) / BLOCK_SIZE);
+    uint32_t first = (uint32_t)(off / BLOCK_LEN);
+    uint32_t last = (uint32_t)((off + len - 1) / BLOCK_LEN);
     for (uint32_t b = first; b <= last; b++) {
         if (!bit_get(img->blocks, b))
             return false;

@@ -15,7 +15,7 @@
 static enum err verify_chunk(struct store *s, struct image *img, MDB_txn *txn, uint32_t first,
                              uint32_t last, struct verify_result *r)
 {
-    uint8_t buf[BLOCK_SIZE];
+    uint8_t buf[BLOCK_LEN];
     for (uint32_t b = first; b <= last; b++) {
         if (!bit_get(img->blocks, b))
             continue;
@@ -24,7 +24,7 @@ static enum err verify_chunk(struct store *s, struct image *img, MDB_txn *txn, u
         enum err err = image_leaf(&s->db, txn, img, b, &want);
         if (err && err != E_STATE)
             return err;
-        if (!err && fd_pread(img->fd, buf, len, (uint64_t)b * BLOCK_SIZE) == E_OK) {
+        if (!err && fd_pread(img->fd, buf, len, (uint64_t)b * BLOCK_LEN) == E_OK) {
             tree_leaf(&got, buf, len);
             if (digest_equal(&want, &got))
                 continue;
@@ -42,8 +42,8 @@ enum err image_verify(struct store *s, struct image *img, uint32_t first, uint32
                       struct verify_result *r)
 {
     *r = (struct verify_result){.bad = 0};
-    uint64_t off = (uint64_t)first * BLOCK_SIZE;
-    (void)posix_fadvise(img->fd, (off_t)off, (off_t)((uint64_t)count * BLOCK_SIZE),
+    uint64_t off = (uint64_t)first * BLOCK_LEN;
+    (void)posix_fadvise(img->fd, (off_t)off, (off_t)((uint64_t)count * BLOCK_LEN),
                         POSIX_FADV_DONTNEED);
     while (count > 0) {
         uint32_t here = CHUNK_BLOCKS - first % CHUNK_BLOCKS;

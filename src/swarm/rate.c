@@ -22,7 +22,7 @@ void bucket_init(struct bucket *b, uint64_t rate, usec now)
 {
     if (rate > RATE_MAX)
         rate = RATE_MAX;
-    uint64_t burst = rate / 8 > 2 * BLOCK_SIZE ? rate / 8 : 2 * BLOCK_SIZE;
+    uint64_t burst = rate / 8 > 2 * BLOCK_LEN ? rate / 8 : 2 * BLOCK_LEN;
     *b = (struct bucket){.rate = rate, .burst = burst, .tokens = (int64_t)burst, .at = now};
 }
 
@@ -142,7 +142,7 @@ uint32_t rate_window(uint64_t rate, const struct rtt *r, uint32_t max)
     usec span = (r->min < 10 * SEC ? r->min : 10 * SEC) + SEC / 4;
     if (rate > RATE_MAX)
         rate = RATE_MAX;
-    uint64_t blocks = rate * span / MICRO / BLOCK_SIZE + 2;
+    uint64_t blocks = rate * span / MICRO / BLOCK_LEN + 2;
     if (blocks > max)
         return max;
     return blocks < least ? least : (uint32_t)blocks;

@@ -316,13 +316,13 @@ void disk_store(struct host *h, const struct action *act)
     const struct body *body = act->store.body;
     bool chunk = object_kind_of(at->object) == OBJ_CHUNK;
     assert(body != NULL && body->n == at->len);
-    assert(chunk || at->off % BLOCK_SIZE == 0);
+    assert(chunk || at->off % BLOCK_LEN == 0);
     struct disk_op *op =
         op_new(chunk ? DISK_CHUNK : DISK_BLOCK, act->op, object_number(at->object));
     op->put.buf = body->buf;
     op->put.p = body->p;
     op->put.n = body->n;
-    op->put.index = (uint32_t)(chunk ? at->off : at->off / BLOCK_SIZE);
+    op->put.index = (uint32_t)(chunk ? at->off : at->off / BLOCK_LEN);
     pool_rbuf_ref(body->buf);
     enqueue(h, op);
 }
@@ -402,6 +402,30 @@ void disk_check(struct host *h, const struct action *act)
     op->verify.block = act->check.block;
     op->verify.count = act->check.count;
     enqueue(h, op);
+}
+
+/* ---- records that are on their way to disk ---- */
+static bool find_record(const struct disk_op *op, uint32_t object, struct bytes *out)
+{
+    bool found = false;
+    for (; op != NULL; op = op->next) {
+        if (op->kind != DISK_SAVE)
+            continue;
+        for (const struct record *r = op->save.first; r != NULL; r = r->next) {
+            if (r->object != object)
+                continue;
+            *out = bytes_of(r->data, r->n);
+            found = true;
+        }
+    }
+    return found;
+}
+
+bool disk_pending_record(const struct host *h, uint32_t object, struct bytes *out)
+{
+    const struct disk *d = &h->disk;
+    return find_record(d->save, object, out) || find_record(d->first, object, out) ||
+           find_record(d->running, object, out);
 }
 
 bool disk_idle(const struct host *h)

@@ -185,6 +185,8 @@ void disk_check(struct host *h, const struct action *act);
 typedef void (*disk_digest_done)(struct host *h, void *ctx, enum err err, const struct digest *d,
                                  uint64_t size);
 void disk_digest(struct host *h, uint32_t slot, const char *path, disk_digest_done done, void *ctx);
+/* The newest bytes of a record that was saved and is not committed yet; lent for the moment. */
+bool disk_pending_record(const struct host *h, uint32_t object, struct bytes *out);
 bool disk_idle(const struct host *h); /* nothing to be written waits or runs */
 void disk_pump(struct host *h);       /* starts a job when there is cause */
 void disk_close(struct host *h);

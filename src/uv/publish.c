@@ -81,9 +81,9 @@ static void on_watch(uv_timer_t *timer)
 {
     struct publish *p = timer->data;
     struct node_image_status st;
-    usec now = host_now(p->host);
     uint64_t patience_ms = p->opt->timeout_ms != 0 ? p->opt->timeout_ms : TIMEOUT_MS;
     look_at_link(p);
+    usec now = host_now(p->host);
     if (node_image_status(p->host->node, 0, &st) && st.bytes_up != p->sent) {
         p->sent = st.bytes_up;
         p->moved_at = now;
@@ -182,7 +182,7 @@ enum err host_publish(const struct host_publish_options *opt, struct digest *hel
     if (e != E_OK)
         return e;
     struct limits limits = limits_verify;
-    limits.links = 4;
+    limits.links = 8;
     limits.images = 1;
     limits.known = 16;
     struct host_options ho = {

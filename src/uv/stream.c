@@ -90,13 +90,28 @@ static uint8_t *put_head(struct sbuf *b, const uint8_t *head, uint32_t head_len,
     return at + WIRE_LENGTH_BYTES + head_len;
 }
 
+/* The core may send what it has just saved, before it is on disk. */
+static enum err read_record(struct host *h, uint32_t object, uint8_t *out, size_t cap, size_t *n)
+{
+    struct bytes pending;
+    if (!disk_pending_record(h, object, &pending))
+        return store_record_get(h->store, object, out, cap, n);
+    if (pending.n == 0)
+        return E_NOENT;
+    if (pending.n > cap)
+        return E_OVERSIZED;
+    memcpy(out, pending.p, pending.n);
+    *n = pending.n;
+    return E_OK;
+}
+
 /* A record object goes whole; its length is known only once it is read. */
 static void send_record(struct conn *c, const uint8_t *head, uint32_t head_len,
                         const struct span *span)
 {
     uint8_t record[WIRE_BODY_MAX];
     size_t n = 0;
-    enum err e = store_record_get(c->host->store, span->object, record, sizeof(record), &n);
+    enum err e = read_record(c->host, span->object, record, sizeof(record), &n);
     struct sbuf *b = room_for(c, (uint32_t)(WIRE_LENGTH_BYTES + head_len + n));
     b->credit += head_len + span->len;
     if (e != E_OK) {

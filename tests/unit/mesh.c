@@ -196,13 +196,13 @@ uint32_t mesh_release(struct mesh *m, const char *model, const char *version, ui
     rng_init(&rng, seed);
     rng_bytes(&rng, image, (size_t)size);
     struct geometry g;
-    enum err e = geometry_init(&g, size, BLOCK_SIZE);
+    enum err e = geometry_init(&g, size, BLOCK_LEN);
     assert(e == E_OK);
     void *mem = need(tree_builder_size(&g));
     struct tree_builder *t = tree_builder_init(mem, &g);
     for (uint32_t b = 0; b < g.blocks; b++) {
         struct digest leaf;
-        tree_leaf(&leaf, image + (size_t)b * BLOCK_SIZE, geometry_block_len(&g, b));
+        tree_leaf(&leaf, image + (size_t)b * BLOCK_LEN, geometry_block_len(&g, b));
         tree_builder_leaf(t, &leaf);
     }
     tree_builder_root(t, &mf->tree_root);
@@ -216,7 +216,7 @@ uint32_t mesh_release(struct mesh *m, const char *model, const char *version, ui
     snprintf(mf->vendor, sizeof(mf->vendor), "vendor");
     model_id(&mf->model_id, &m->root.fleet, mf->model);
     mf->size = size;
-    mf->piece_length = BLOCK_SIZE;
+    mf->piece_length = BLOCK_LEN;
     uint8_t inner[MANIFEST_MAX], outer[MANIFEST_MAX];
     struct wr iw = wr_of(inner, sizeof(inner)), ow = wr_of(outer, sizeof(outer));
     e = manifest_encode(mf, &iw);
@@ -381,7 +381,7 @@ static size_t body_bytes(struct mesh_node *n, const struct span *sp, uint8_t *ou
     case OBJ_NONE:
         return 0;
     case OBJ_IMAGE:
-        assert(st->used && bit(st->blocks, (uint32_t)(sp->off / BLOCK_SIZE)));
+        assert(st->used && bit(st->blocks, (uint32_t)(sp->off / BLOCK_LEN)));
         memcpy(out, st->data + sp->off, sp->len);
         n->sent_blocks++;
         if (n->corrupt)
@@ -512,7 +512,7 @@ static enum err keep(struct mesh_node *n, const struct action *a)
         st->chunks[chunk / 8] |= (uint8_t)(0x80u >> (chunk % 8));
         return E_OK;
     }
-    uint32_t block = (uint32_t)(a->store.at.off / BLOCK_SIZE);
+    uint32_t block = (uint32_t)(a->store.at.off / BLOCK_LEN);
     struct digest leaf, want = st->root;
     if (st->geo.blocks > 1) {
         uint32_t chunk = block / CHUNK_BLOCKS;
@@ -541,7 +541,7 @@ static void do_check(struct mesh *m, struct mesh_node *n, const struct action *a
     for (uint32_t b = a->check.block; b < a->check.block + a->check.count; b++) {
         const uint8_t *rec =
             st->records + (size_t)(b / CHUNK_BLOCKS) * geometry_chunk_len(&st->geo);
-        tree_leaf(&d, st->data + (size_t)b * BLOCK_SIZE, geometry_block_len(&st->geo, b));
+        tree_leaf(&d, st->data + (size_t)b * BLOCK_LEN, geometry_block_len(&st->geo, b));
         if (st->geo.blocks > 1 && memcmp(d.b, rec + 32u * (b % CHUNK_BLOCKS), 32) != 0) {
             ev.err = E_HASH;
             st->blocks[b / 8] = (uint8_t)(st->blocks[b / 8] & ~(0x80u >> (b % 8)));
@@ -758,7 +758,7 @@ void mesh_seed(struct mesh *m, uint32_t node, uint32_t release)
         struct tree_builder *t = tree_builder_init(mem, &s->geo);
         for (uint32_t b = 0; b < s->geo.blocks; b++) {
             struct digest leaf;
-            tree_leaf(&leaf, s->data + (size_t)b * BLOCK_SIZE, geometry_block_len(&s->geo, b));
+            tree_leaf(&leaf, s->data + (size_t)b * BLOCK_LEN, geometry_block_len(&s->geo, b));
             tree_builder_leaf(t, &leaf);
         }
         for (uint32_t c = 0; c < s->geo.chunks; c++)

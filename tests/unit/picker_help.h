@@ -23,8 +23,8 @@ static inline struct rng rng_of(uint32_t n)
 static inline struct geometry geometry_of(uint32_t blocks, uint32_t piece_blocks)
 {
     struct geometry g;
-    uint64_t size = (uint64_t)blocks * BLOCK_SIZE - 5;
-    ck_assert_int_eq(geometry_init(&g, size, piece_blocks * BLOCK_SIZE), E_OK);
+    uint64_t size = (uint64_t)blocks * BLOCK_LEN - 5;
+    ck_assert_int_eq(geometry_init(&g, size, piece_blocks * BLOCK_LEN), E_OK);
     ck_assert_uint_eq(g.blocks, blocks);
     return g;
 }

@@ -440,7 +440,7 @@ START_TEST(garbage_costs_one_block_and_the_name)
     ck_assert_uint_eq(mesh_status(m, 2).bans, 1);
     ck_assert(!mesh_linked(m, 1, 2));
     ck_assert_uint_eq(st.bytes_peer, 0);
-    ck_assert_uint_le(st.bytes_wasted, 4 * BLOCK_SIZE); /* the asks that were on their way */
+    ck_assert_uint_le(st.bytes_wasted, 4 * BLOCK_LEN); /* the asks that were on their way */
     mesh_start(m, 0);
     mesh_know(m, 2, 0, true);
     mesh_run(m, m->now + 60 * SEC);
@@ -454,7 +454,7 @@ START_TEST(bit_rot_is_told_checked_and_withdrawn)
     struct mesh *m = fleet(2, SIZE);
     device_up(m, 1);
     mesh_run(m, m->now + 30 * SEC);
-    m->node[1].store[0].data[3 * BLOCK_SIZE + 5] ^= 0x40;
+    m->node[1].store[0].data[3 * BLOCK_LEN + 5] ^= 0x40;
     mesh_kill(m, 0);
     mesh_start(m, 2);
     mesh_know(m, 2, 1, false);
@@ -527,7 +527,7 @@ START_TEST(requests_past_the_end_close_the_link)
     mesh_message(m, 1, 0, &sel, NULL, 0);
     struct wire_msg req = {.id = MSG_request};
     req.request.piece = 1u << 31;
-    req.request.length = BLOCK_SIZE;
+    req.request.length = BLOCK_LEN;
     mesh_message(m, 1, 0, &req, NULL, 0);
     mesh_run(m, m->now + SEC / 10);
     ck_assert(!mesh_linked(m, 0, 1));
@@ -567,8 +567,8 @@ START_TEST(a_killed_device_resumes_where_it_was)
     device_up(m, 1);
     mesh_run(m, m->now + 60 * SEC);
     ck_assert_int_eq(mesh_state(m, 1, 0, &st), RELEASE_HELD);
-    ck_assert_uint_eq(st.bytes_resumed, 50 * BLOCK_SIZE);
-    ck_assert_uint_eq(st.bytes_origin, 78 * BLOCK_SIZE);
+    ck_assert_uint_eq(st.bytes_resumed, 50 * BLOCK_LEN);
+    ck_assert_uint_eq(st.bytes_origin, 78 * BLOCK_LEN);
     ck_assert_uint_eq(m->node[0].sent_blocks - before, 78);
     mesh_free(m);
 }

@@ -3,7 +3,7 @@
 
 #include <check.h>
 
-#define BLOCK ((uint32_t)BLOCK_SIZE)
+#define BLOCK ((uint32_t)BLOCK_LEN)
 
 /* ---- bucket ---- */
 

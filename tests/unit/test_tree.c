@@ -75,7 +75,7 @@ static struct built build_image(const uint8_t *image, uint64_t size, uint32_t pi
     ck_assert_int_eq(geometry_init(&g, size, piece_length), E_OK);
     struct digest *leaf = calloc(g.blocks, sizeof(*leaf));
     for (uint32_t i = 0; i < g.blocks; i++)
-        tree_leaf(&leaf[i], image + (uint64_t)i * BLOCK_SIZE, geometry_block_len(&g, i));
+        tree_leaf(&leaf[i], image + (uint64_t)i * BLOCK_LEN, geometry_block_len(&g, i));
     return build_leaves(size, piece_length, leaf);
 }
 
@@ -95,7 +95,7 @@ static void check_geometry(const struct geometry *g)
     uint64_t sum = 0, in_pieces = 0;
     for (uint32_t i = 0; i < g->blocks; i++) {
         ck_assert_uint_ge(geometry_block_len(g, i), 1);
-        ck_assert_uint_le(geometry_block_len(g, i), BLOCK_SIZE);
+        ck_assert_uint_le(geometry_block_len(g, i), BLOCK_LEN);
         sum += geometry_block_len(g, i);
     }
     ck_assert_uint_eq(sum, g->size);
@@ -139,7 +139,7 @@ START_TEST(builder_agrees_with_naive)
     check_built(&b);
     built_free(&b);
     /* And with a piece length of four blocks, whatever the size. */
-    b = build_image(image, size, 4 * BLOCK_SIZE);
+    b = build_image(image, size, 4 * BLOCK_LEN);
     check_geometry(&b.g);
     check_built(&b);
     built_free(&b);
@@ -205,7 +205,7 @@ START_TEST(wrong_depth_is_refused)
     ck_assert_int_eq(tree_chunk_verify(&b.g, &b.root, 0, bytes_of(record, length - 1)), E_FORMAT);
     /* A shallower image with the same root: its `leaves` would be inner nodes of the true one. */
     struct geometry half;
-    ck_assert_int_eq(geometry_init(&half, size / 2, BLOCK_SIZE), E_OK);
+    ck_assert_int_eq(geometry_init(&half, size / 2, BLOCK_LEN), E_OK);
     struct digest node[2];
     node[0] = naive_subtree(b.leaf, b.g.blocks, 0, 1024);
     node[1] = naive_subtree(b.leaf, b.g.blocks, 1024, 1024);
@@ -216,7 +216,7 @@ START_TEST(wrong_depth_is_refused)
     /* With two blocks the record has that length, and then it is judged by that size alone: such a
      * root belongs to (root, size), never to the root. */
     struct geometry two;
-    ck_assert_int_eq(geometry_init(&two, 2 * BLOCK_SIZE, BLOCK_SIZE), E_OK);
+    ck_assert_int_eq(geometry_init(&two, 2 * BLOCK_LEN, BLOCK_LEN), E_OK);
     ck_assert_int_eq(tree_chunk_verify(&two, &b.root, 0, bytes_of(node, sizeof(node))), E_OK);
     ck_assert_int_eq(tree_chunk_verify(&b.g, &b.root, 0, bytes_of(node, sizeof(node))), E_FORMAT);
     built_free(&b);
@@ -232,8 +232,8 @@ START_TEST(nonzero_padding_is_refused)
         tree_leaf(&leaf[i], &i, sizeof(i));
     struct built four = {.leaf = NULL};
     struct geometry three;
-    ck_assert_int_eq(geometry_init(&four.g, 4 * BLOCK_SIZE, BLOCK_SIZE), E_OK);
-    ck_assert_int_eq(geometry_init(&three, 3 * BLOCK_SIZE, BLOCK_SIZE), E_OK);
+    ck_assert_int_eq(geometry_init(&four.g, 4 * BLOCK_LEN, BLOCK_LEN), E_OK);
+    ck_assert_int_eq(geometry_init(&three, 3 * BLOCK_LEN, BLOCK_LEN), E_OK);
     struct digest root = naive_subtree(leaf, 4, 0, 4);
     struct bytes record = bytes_of(leaf, sizeof(leaf));
     ck_assert_int_eq(tree_chunk_verify(&four.g, &root, 0, record), E_OK);
@@ -278,29 +278,29 @@ END_TEST
 START_TEST(geometry_limits)
 {
     struct geometry g;
-    ck_assert_int_eq(geometry_init(&g, 0, BLOCK_SIZE), E_RANGE);
+    ck_assert_int_eq(geometry_init(&g, 0, BLOCK_LEN), E_RANGE);
     ck_assert_int_eq(geometry_init(&g, 1, 0), E_RANGE);
-    ck_assert_int_eq(geometry_init(&g, 1, BLOCK_SIZE / 2), E_RANGE);
-    ck_assert_int_eq(geometry_init(&g, 1, BLOCK_SIZE * 3), E_RANGE);
-    ck_assert_int_eq(geometry_init(&g, 1, BLOCK_SIZE + 1), E_RANGE);
-    ck_assert_int_eq(geometry_init(&g, UINT64_MAX, BLOCK_SIZE), E_RANGE);
+    ck_assert_int_eq(geometry_init(&g, 1, BLOCK_LEN / 2), E_RANGE);
+    ck_assert_int_eq(geometry_init(&g, 1, BLOCK_LEN * 3), E_RANGE);
+    ck_assert_int_eq(geometry_init(&g, 1, BLOCK_LEN + 1), E_RANGE);
+    ck_assert_int_eq(geometry_init(&g, UINT64_MAX, BLOCK_LEN), E_RANGE);
     ck_assert_int_eq(geometry_init(&g, IMAGE_SIZE_MAX + 1, 1u << 31), E_RANGE);
     ck_assert_int_eq(geometry_init(&g, IMAGE_SIZE_MAX, 1u << 31), E_OK);
     ck_assert_uint_eq(g.blocks, UINT32_MAX - CHUNK_BLOCKS);
     ck_assert_uint_eq(g.chunk_hashes, CHUNK_BLOCKS);
     ck_assert_uint_eq(g.proof_layers, 23);
     ck_assert_uint_le(geometry_chunk_len(&g), CHUNK_MAX);
-    ck_assert_uint_eq(geometry_block_len(&g, g.blocks - 1), BLOCK_SIZE);
+    ck_assert_uint_eq(geometry_block_len(&g, g.blocks - 1), BLOCK_LEN);
 }
 END_TEST
 
 START_TEST(piece_length)
 {
-    ck_assert_uint_eq(tree_piece_length(1), BLOCK_SIZE);
-    ck_assert_uint_eq(tree_piece_length(16 * MIB), BLOCK_SIZE);
-    ck_assert_uint_eq(tree_piece_length(32 * MIB), BLOCK_SIZE);
-    ck_assert_uint_eq(tree_piece_length(32 * MIB + 1), 2 * BLOCK_SIZE);
-    ck_assert_uint_eq(tree_piece_length(64 * MIB), 2 * BLOCK_SIZE);
+    ck_assert_uint_eq(tree_piece_length(1), BLOCK_LEN);
+    ck_assert_uint_eq(tree_piece_length(16 * MIB), BLOCK_LEN);
+    ck_assert_uint_eq(tree_piece_length(32 * MIB), BLOCK_LEN);
+    ck_assert_uint_eq(tree_piece_length(32 * MIB + 1), 2 * BLOCK_LEN);
+    ck_assert_uint_eq(tree_piece_length(64 * MIB), 2 * BLOCK_LEN);
     ck_assert_uint_eq(tree_piece_length(1024 * MIB), 512u * 1024);
     ck_assert_uint_eq(tree_piece_length(1024 * MIB + 1), 1024u * 1024);
     for (uint64_t size = 8 * MIB; size < (uint64_t)1 << 42; size += size / 3 + 1) {
