@@ -107,6 +107,23 @@ START_TEST(dropped_key_keeps_what_it_enrolled)
 }
 END_TEST
 
+/* A lease may cover a verify node's index; handing it out again is refused all the same. */
+START_TEST(verify_index_is_taken)
+{
+    struct trust t = test_trust();
+    struct root next = test_root();
+    next.version = 2;
+    next.verify[0].index = 100;
+    test_advance(&t, &next);
+    struct member m = plain_member();
+    struct made c = make(&m, KEY_ENROL);
+    ck_assert_int_eq(judge(&c, &t), E_RANGE);
+    m.index = 101;
+    c = make(&m, KEY_ENROL);
+    ck_assert_int_eq(judge(&c, &t), E_OK);
+}
+END_TEST
+
 START_TEST(roles)
 {
     struct member m = plain_member();
@@ -206,6 +223,7 @@ int main(void)
     tcase_add_test(c, good);
     tcase_add_test(c, lease);
     tcase_add_test(c, dropped_key_keeps_what_it_enrolled);
+    tcase_add_test(c, verify_index_is_taken);
     tcase_add_test(c, roles);
     tcase_add_test(c, listed_nodes_need_no_certificate);
     tcase_add_test(c, wrong_holder_fleet_or_revoked);
