@@ -234,91 +234,92 @@ START_TEST(containers_of_appendix_a)
 }
 END_TEST
 
+static const struct {
+    const char *hex;
+    enum err want;
+    const char *what;
+} refused[] = {
+    /* heads that are not the shortest */
+    {"1800", E_NONCANONICAL, "0 in two bytes"},
+    {"1817", E_NONCANONICAL, "23 in two bytes"},
+    {"190017", E_NONCANONICAL, "23 in three bytes"},
+    {"1900ff", E_NONCANONICAL, "255 in three bytes"},
+    {"1a0000ffff", E_NONCANONICAL, "65535 in five bytes"},
+    {"1b00000000ffffffff", E_NONCANONICAL, "2^32 - 1 in nine bytes"},
+    {"3800", E_NONCANONICAL, "-1 in two bytes"},
+    {"5801aa", E_NONCANONICAL, "a byte string's length in two bytes"},
+    {"780161", E_NONCANONICAL, "a text's length in two bytes"},
+    {"980100", E_NONCANONICAL, "an array's count in two bytes"},
+    {"b8010000", E_NONCANONICAL, "a map's count in two bytes"},
+    {"d80100", E_NONCANONICAL, "a tag in two bytes"},
+    {"81190017", E_NONCANONICAL, "a long head inside an array"},
+    /* indefinite lengths, from appendix A */
+    {"5f42010243030405ff", E_NONCANONICAL, "an indefinite byte string"},
+    {"7f657374726561646d696e67ff", E_NONCANONICAL, "an indefinite text"},
+    {"9fff", E_NONCANONICAL, "an indefinite array"},
+    {"9f018202039f0405ffff", E_NONCANONICAL, "an indefinite array with items"},
+    {"83018202039f0405ff", E_NONCANONICAL, "an indefinite array inside"},
+    {"bf61610161629f0203ffff", E_NONCANONICAL, "an indefinite map"},
+    {"ff", E_FORMAT, "a break alone"},
+    {"1f", E_FORMAT, "an integer of indefinite length"},
+    {"3f", E_FORMAT, "a negative integer of indefinite length"},
+    {"df00", E_FORMAT, "a tag of indefinite length"},
+    /* reserved additional information */
+    {"1c", E_FORMAT, "28"},
+    {"5d", E_FORMAT, "29"},
+    {"9e", E_FORMAT, "30"},
+    /* keys */
+    {"a202010102", E_NONCANONICAL, "keys that fall"},
+    {"a2616201616102", E_NONCANONICAL, "text keys that fall"},
+    {"a262616101616202", E_NONCANONICAL, "a longer key before a shorter"},
+    {"a220010002", E_NONCANONICAL, "-1 before 0"},
+    {"a201010102", E_DUPLICATE, "a key again"},
+    {"a3616101616202616203", E_DUPLICATE, "a text key again"},
+    {"81a201010102", E_DUPLICATE, "a key again inside an array"},
+    {"a1a000", E_FORMAT, "a map as a key"},
+    {"a18000", E_FORMAT, "an array as a key"},
+    {"a1c10000", E_FORMAT, "a tagged key"},
+    {"a1f500", E_FORMAT, "true as a key"},
+    /* floats and other simple values, from appendix A */
+    {"f90000", E_FORMAT, "a half float"},
+    {"fa47c35000", E_FORMAT, "a single float"},
+    {"fb3ff199999999999a", E_FORMAT, "a double float"},
+    {"f97e00", E_FORMAT, "not a number"},
+    {"f7", E_FORMAT, "undefined"},
+    {"f0", E_FORMAT, "simple(16)"},
+    {"f8ff", E_FORMAT, "simple(255)"},
+    {"f815", E_FORMAT, "true in two bytes"},
+    {"fc", E_FORMAT, "simple with reserved information"},
+    /* text */
+    {"61ff", E_FORMAT, "text that is not UTF-8"},
+    {"62c0af", E_FORMAT, "an overlong character"},
+    {"63eda080", E_FORMAT, "a surrogate"},
+    {"61c3", E_FORMAT, "half a character"},
+    /* ends */
+    {"", E_TRUNCATED, "nothing"},
+    {"18", E_TRUNCATED, "half a head"},
+    {"1b00000001000000", E_TRUNCATED, "most of a head"},
+    {"44010203", E_TRUNCATED, "half a string"},
+    {"5bffffffffffffffff", E_TRUNCATED, "a string of 2^64 - 1 bytes"},
+    {"830102", E_TRUNCATED, "an array that lacks an item"},
+    {"a101", E_TRUNCATED, "a map that lacks a value"},
+    {"9bffffffffffffffff", E_TRUNCATED, "an array of 2^64 - 1 items"},
+    {"bbffffffffffffffff", E_TRUNCATED, "a map of 2^64 - 1 pairs"},
+    {"bb8000000000000000", E_TRUNCATED, "a map whose items overflow"},
+    {"c1", E_TRUNCATED, "a tag of nothing"},
+    {"c1c2", E_TRUNCATED, "tags of nothing"},
+    {"81c1", E_TRUNCATED, "a tag of nothing in an array"},
+    {"0000", E_TRAILING, "another item"},
+    {"8000", E_TRAILING, "an item after an array"},
+    {"40ff", E_TRAILING, "rubbish"},
+};
+
 START_TEST(what_is_not_canonical_is_refused_by_name)
 {
-    static const struct {
-        const char *hex;
-        enum err want;
-        const char *what;
-    } rows[] = {
-        /* heads that are not the shortest */
-        {"1800", E_NONCANONICAL, "0 in two bytes"},
-        {"1817", E_NONCANONICAL, "23 in two bytes"},
-        {"190017", E_NONCANONICAL, "23 in three bytes"},
-        {"1900ff", E_NONCANONICAL, "255 in three bytes"},
-        {"1a0000ffff", E_NONCANONICAL, "65535 in five bytes"},
-        {"1b00000000ffffffff", E_NONCANONICAL, "2^32 - 1 in nine bytes"},
-        {"3800", E_NONCANONICAL, "-1 in two bytes"},
-        {"5801aa", E_NONCANONICAL, "a byte string's length in two bytes"},
-        {"780161", E_NONCANONICAL, "a text's length in two bytes"},
-        {"980100", E_NONCANONICAL, "an array's count in two bytes"},
-        {"b8010000", E_NONCANONICAL, "a map's count in two bytes"},
-        {"d80100", E_NONCANONICAL, "a tag in two bytes"},
-        {"81190017", E_NONCANONICAL, "a long head inside an array"},
-        /* indefinite lengths, from appendix A */
-        {"5f42010243030405ff", E_NONCANONICAL, "an indefinite byte string"},
-        {"7f657374726561646d696e67ff", E_NONCANONICAL, "an indefinite text"},
-        {"9fff", E_NONCANONICAL, "an indefinite array"},
-        {"9f018202039f0405ffff", E_NONCANONICAL, "an indefinite array with items"},
-        {"83018202039f0405ff", E_NONCANONICAL, "an indefinite array inside"},
-        {"bf61610161629f0203ffff", E_NONCANONICAL, "an indefinite map"},
-        {"ff", E_FORMAT, "a break alone"},
-        {"1f", E_FORMAT, "an integer of indefinite length"},
-        {"3f", E_FORMAT, "a negative integer of indefinite length"},
-        {"df00", E_FORMAT, "a tag of indefinite length"},
-        /* reserved additional information */
-        {"1c", E_FORMAT, "28"},
-        {"5d", E_FORMAT, "29"},
-        {"9e", E_FORMAT, "30"},
-        /* keys */
-        {"a202010102", E_NONCANONICAL, "keys that fall"},
-        {"a2616201616102", E_NONCANONICAL, "text keys that fall"},
-        {"a262616101616202", E_NONCANONICAL, "a longer key before a shorter"},
-        {"a220010002", E_NONCANONICAL, "-1 before 0"},
-        {"a201010102", E_DUPLICATE, "a key again"},
-        {"a3616101616202616203", E_DUPLICATE, "a text key again"},
-        {"81a201010102", E_DUPLICATE, "a key again inside an array"},
-        {"a1a000", E_FORMAT, "a map as a key"},
-        {"a18000", E_FORMAT, "an array as a key"},
-        {"a1c10000", E_FORMAT, "a tagged key"},
-        {"a1f500", E_FORMAT, "true as a key"},
-        /* floats and other simple values, from appendix A */
-        {"f90000", E_FORMAT, "a half float"},
-        {"fa47c35000", E_FORMAT, "a single float"},
-        {"fb3ff199999999999a", E_FORMAT, "a double float"},
-        {"f97e00", E_FORMAT, "not a number"},
-        {"f7", E_FORMAT, "undefined"},
-        {"f0", E_FORMAT, "simple(16)"},
-        {"f8ff", E_FORMAT, "simple(255)"},
-        {"f815", E_FORMAT, "true in two bytes"},
-        {"fc", E_FORMAT, "simple with reserved information"},
-        /* text */
-        {"61ff", E_FORMAT, "text that is not UTF-8"},
-        {"62c0af", E_FORMAT, "an overlong character"},
-        {"63eda080", E_FORMAT, "a surrogate"},
-        {"61c3", E_FORMAT, "half a character"},
-        /* ends */
-        {"", E_TRUNCATED, "nothing"},
-        {"18", E_TRUNCATED, "half a head"},
-        {"1b00000001000000", E_TRUNCATED, "most of a head"},
-        {"44010203", E_TRUNCATED, "half a string"},
-        {"5bffffffffffffffff", E_TRUNCATED, "a string of 2^64 - 1 bytes"},
-        {"830102", E_TRUNCATED, "an array that lacks an item"},
-        {"a101", E_TRUNCATED, "a map that lacks a value"},
-        {"9bffffffffffffffff", E_TRUNCATED, "an array of 2^64 - 1 items"},
-        {"bbffffffffffffffff", E_TRUNCATED, "a map of 2^64 - 1 pairs"},
-        {"bb8000000000000000", E_TRUNCATED, "a map whose items overflow"},
-        {"c1", E_TRUNCATED, "a tag of nothing"},
-        {"c1c2", E_TRUNCATED, "tags of nothing"},
-        {"81c1", E_TRUNCATED, "a tag of nothing in an array"},
-        {"0000", E_TRAILING, "another item"},
-        {"8000", E_TRAILING, "an item after an array"},
-        {"40ff", E_TRAILING, "rubbish"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        enum err got = judge(rows[i].hex);
-        ck_assert_msg(got == rows[i].want, "%s (%s): %s, not %s", rows[i].what, rows[i].hex,
-                      err_name(got), err_name(rows[i].want));
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        enum err got = judge(refused[i].hex);
+        ck_assert_msg(got == refused[i].want, "%s (%s): %s, not %s", refused[i].what,
+                      refused[i].hex, err_name(got), err_name(refused[i].want));
     }
 }
 END_TEST
