@@ -35,7 +35,7 @@
 #define CONF_TEXT_MAX  255u
 
 enum conf_kind {
-    CONF_BOOL,     /* bool: on, yes, true; off, no, false; as a flag without metavar a mere switch */
+    CONF_BOOL,     /* bool: on, yes, true; off, no, false.  Without metavar a switch */
     CONF_U64,      /* uint64_t */
     CONF_RATE,     /* uint64_t, bytes a second: 500kbit, 10Mbit, 2MB, 1.5MiB; 0 */
     CONF_SIZE,     /* uint64_t, bytes: 4096, 64KiB, 16MiB, 2GB */
