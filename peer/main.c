@@ -13,7 +13,7 @@ static const struct conf_row rows[] = {
      CONF_AT(struct daemon_settings, listen),
      .max = 65535,
      .metavar = "ADDR:PORT",
-     .help = "address to listen on; may be repeated; port 0 = any free one, written to DIR/listen; "
+     .help = "address to listen on; port 0 = any free one, written to DIR/listen; "
              "default: every address, port 7654"},
     DAEMON_ROW_TRACKER,
     DAEMON_ROW_PEER,
@@ -29,7 +29,7 @@ static const struct conf_row rows[] = {
      .kind = CONF_TEXTS,
      CONF_AT(struct daemon_settings, install_args),
      .metavar = "TEXT",
-     .help = "an argument for it; may be repeated"},
+     .help = "an argument for it"},
     {.name = "confirm-on-install",
      .kind = CONF_BOOL,
      CONF_AT(struct daemon_settings, confirm_on_install),

@@ -13,7 +13,7 @@ static const struct conf_row rows[] = {
      CONF_AT(struct daemon_settings, listen),
      .max = 65535,
      .metavar = "ADDR:PORT",
-     .help = "address to listen on; may be repeated; port 0 = any free one, written to DIR/listen"},
+     .help = "address to listen on; port 0 = any free one, written to DIR/listen"},
     DAEMON_ROW_TRACKER,
     DAEMON_ROW_PEER,
     DAEMON_ROWS_LAN,

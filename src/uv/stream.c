@@ -21,6 +21,18 @@
 
 #define PENDING_BUFS 4u /* handed to one uv_write */
 
+/* Debug level shows every message, without its body. */
+static void trace(const struct conn *c, const char *event, struct bytes head, size_t body)
+{
+    struct log *log = c->host->log;
+    struct wire_msg m;
+    char text[600];
+    if (log->sink == NULL || log->level < LOG_DEBUG || wire_decode(&m, head) != E_OK)
+        return;
+    wire_print(&m, text, sizeof(text));
+    log_debug(log, event, "link=%u body=%zu msg=\"%s\"", c->id, body, text);
+}
+
 /* ---- the send queue ---- */
 static void mark_dirty(struct conn *c)
 {
@@ -125,6 +137,7 @@ static void send_record(struct conn *c, const uint8_t *head, uint32_t head_len,
 
 void stream_send(struct conn *c, const uint8_t *head, uint32_t head_len, const struct span *span)
 {
+    trace(c, "msg.out", bytes_of(head, head_len), span->len);
     if (object_kind_of(span->object) > OBJ_CHUNK) {
         send_record(c, head, head_len, span);
         return;
@@ -262,6 +275,7 @@ static void give_message(struct conn *c, uint8_t id, struct bytes head, struct b
 {
     struct body real = {.buf = c->in, .p = body.p, .n = (uint32_t)body.n};
     struct event ev = {.type = EV_MSG, .link = c->id};
+    trace(c, "msg.in", head, body.n);
     ev.msg.head = head;
     if (body.n == 0) {
         host_event(c->host, &ev);
