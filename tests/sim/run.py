@@ -8,6 +8,8 @@ same       the same seed gives the same trace hash twice
 other      another seed gives another trace hash
 crash      a third of the devices lose power once; all complete, no violation
 origins    three verify nodes, of which one has the image at first
+near       no delay at all: nothing is served before it is durable
+crowd      more devices than the verify node has links: all complete
 input      what cannot be is refused by name with status 2
 """
 import json
@@ -19,7 +21,8 @@ SMALL = ["--peers", "12", "--image-size", "2MiB"]
 
 
 def run(*args, status=0):
-    done = subprocess.run([SIM, "run", "--json", *args], capture_output=True, text=True, timeout=600)
+    done = subprocess.run([SIM, "run", "--json", *args], capture_output=True, text=True,
+                          timeout=600)
     if done.returncode != status:
         sys.exit(f"{' '.join(args)}: status {done.returncode}\n{done.stdout}{done.stderr}")
     return json.loads(done.stdout) if status != 2 else done.stderr
@@ -70,6 +73,15 @@ def origins():
     whole(run(*SMALL, "--verify", "3", "--seed", "5"), 12)
 
 
+def near():
+    for seed in range(3):
+        whole(run(*SMALL, "--rtt", "0", "--peer-up", "100Mbit", "--seed", str(seed)), 12)
+
+
+def crowd():
+    whole(run("--peers", "230", "--image-size", "1MiB", "--seed", "1"), 230)
+
+
 def refused():
     for args, word in ((["--peers", "0"], "at least one"), (["--peers", "x"], "--peers"),
                        (["--image-size", "0"], "--image-size"), (["--frobnicate"], "--frobnicate"),
@@ -80,5 +92,5 @@ def refused():
         expect(f"{args} names {word}", word in text and text.count("\n") == 1, text)
 
 
-{"complete": complete, "same": same, "other": other, "crash": crash, "origins": origins,
- "input": refused}[sys.argv[2]]()
+{"complete": complete, "same": same, "other": other, "crash": crash, "origins": origins, "near": near,
+ "crowd": crowd, "input": refused}[sys.argv[2]]()

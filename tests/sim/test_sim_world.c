@@ -88,8 +88,8 @@ static void send_block(uint32_t node, uint32_t link, uint32_t block)
     const struct geometry *g = &w->release[0].geo;
     struct wire_msg m = {.id = MSG_piece};
     m.piece.piece = block / g->piece_blocks;
-    m.piece.begin = block % g->piece_blocks * BLOCK_SIZE;
-    struct span span = {object_id(OBJ_IMAGE, 0), (uint64_t)block * BLOCK_SIZE, BLOCK_SIZE};
+    m.piece.begin = block % g->piece_blocks * BLOCK_LEN;
+    struct span span = {object_id(OBJ_IMAGE, 0), (uint64_t)block * BLOCK_LEN, BLOCK_LEN};
     send_head(node, link, &m, &span);
 }
 
@@ -171,17 +171,17 @@ START_TEST(message_is_charged_for_every_byte)
     send_block(0, far, 3);
     world_drain(w, 0);
     run_until(3 * SEC);
-    const uint32_t head = 9, wire = 4 + head + BLOCK_SIZE + 18;
+    const uint32_t head = 9, wire = 4 + head + BLOCK_LEN + 18;
     ck_assert_uint_eq(w->net.wire_sent - before, wire);
     const struct stub_seen *sent = stub_find(core(0), EV_SENT, 0);
-    ck_assert_uint_eq(sent->ev.sent.bytes, head + BLOCK_SIZE);
+    ck_assert_uint_eq(sent->ev.sent.bytes, head + BLOCK_LEN);
     ck_assert_uint_eq(sent->ev.now, 2 * SEC + wire);
     const struct stub_seen *msg = stub_find(core(DEVICE), EV_MSG, 0);
     ck_assert_uint_eq(msg->ev.now, 2 * SEC + 2 * wire + net_latency(w, 0, DEVICE));
     ck_assert_uint_eq(msg->head_len, head);
-    ck_assert_uint_eq(msg->body_len, BLOCK_SIZE);
+    ck_assert_uint_eq(msg->body_len, BLOCK_LEN);
     ck_assert_uint_eq(msg->data_len, 0);
-    ck_assert_uint_eq(w->net.payload_origin, BLOCK_SIZE);
+    ck_assert_uint_eq(w->net.payload_origin, BLOCK_LEN);
     ck_assert_uint_eq(w->violations, 0);
 }
 END_TEST
@@ -200,7 +200,7 @@ START_TEST(messages_of_one_drain_share_a_record)
     world_drain(w, 0);
     run_until(3 * SEC);
     /* Three small ones in one record; two blocks do not fit one. */
-    ck_assert_uint_eq(w->net.wire_sent - before, 3 * 9 + 18 + 2 * (4 + 9 + BLOCK_SIZE + 18));
+    ck_assert_uint_eq(w->net.wire_sent - before, 3 * 9 + 18 + 2 * (4 + 9 + BLOCK_LEN + 18));
     for (uint32_t i = 0; i < 3; i++)
         ck_assert_uint_eq(stub_find(core(DEVICE), EV_MSG, i)->head[4], i);
 }
@@ -219,7 +219,7 @@ START_TEST(two_links_share_an_uplink)
         send_block(0, i % 2 == 0 ? a_far : b_far, i);
     world_drain(w, 0);
     run_until(4 * SEC);
-    const usec each = 4 + 9 + BLOCK_SIZE + 18;
+    const usec each = 4 + 9 + BLOCK_LEN + 18;
     for (uint32_t i = 0; i < 4; i++)
         ck_assert_uint_eq(stub_find(core(0), EV_SENT, i)->ev.now, 3 * SEC + (i + 1) * each);
     ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_MSG), 2);
@@ -258,13 +258,13 @@ START_TEST(crash_loses_what_had_not_left)
         send_block(0, far, i);
     world_drain(w, 0);
     /* The first has left, the second is half out. */
-    run_until(2 * SEC + BLOCK_SIZE * 3 / 2);
+    run_until(2 * SEC + BLOCK_LEN * 3 / 2);
     world_crash(w, 0);
     run_until(3 * SEC);
     ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_MSG), 1);
     const struct stub_seen *down = stub_find(core(DEVICE), EV_DOWN, 0);
-    ck_assert_uint_eq(down->ev.now, 2 * SEC + BLOCK_SIZE * 3 / 2 + net_latency(w, 0, DEVICE) +
-                                        BLOCK_SIZE / 2 + 2 * (4 + 9 + 18) + 40);
+    ck_assert_uint_eq(down->ev.now, 2 * SEC + BLOCK_LEN * 3 / 2 + net_latency(w, 0, DEVICE) +
+                                        BLOCK_LEN / 2 + 2 * (4 + 9 + 18) + 40);
     ck_assert_uint_eq(pool_used(&w->net.links), 0);
     ck_assert_uint_eq(pool_used(&w->net.parcels), 0);
     ck_assert_uint_eq(w->net.wire_flying, 0);
@@ -349,7 +349,7 @@ START_TEST(only_the_right_bytes_are_kept)
     open_slot(DEVICE);
     const struct geometry *g = &w->release[0].geo;
     struct span chunk = {object_id(OBJ_CHUNK, 0), 0, geometry_chunk_len(g)};
-    struct span five = {object_id(OBJ_IMAGE, 0), 5u * BLOCK_SIZE, BLOCK_SIZE};
+    struct span five = {object_id(OBJ_IMAGE, 0), 5u * BLOCK_LEN, BLOCK_LEN};
     ck_assert_int_eq(store_one(far, five, false, 5, false), E_STATE);
     ck_assert_int_eq(store_one(far, chunk, true, 0, true), E_PROOF);
     ck_assert_int_eq(store_one(far, chunk, true, 0, false), E_OK);
@@ -359,7 +359,7 @@ START_TEST(only_the_right_bytes_are_kept)
     ck_assert_int_eq(store_one(far, five, false, 5, false), E_OK);
     ck_assert_int_eq(store_one(far, five, false, 5, false), E_OK);
     ck_assert_uint_eq(w->node[DEVICE].disk.slot[0].blocks_have, 1);
-    struct span beyond = {object_id(OBJ_IMAGE, 0), 1u << 20, BLOCK_SIZE};
+    struct span beyond = {object_id(OBJ_IMAGE, 0), 1u << 20, BLOCK_LEN};
     ck_assert_int_eq(store_one(far, beyond, false, 5, false), E_RANGE);
     ck_assert_uint_eq(w->violations, 0);
 }
@@ -372,12 +372,12 @@ START_TEST(crash_keeps_what_was_durable_and_no_more)
     open_slot(DEVICE);
     const struct geometry *g = &w->release[0].geo;
     struct span chunk = {object_id(OBJ_CHUNK, 0), 0, geometry_chunk_len(g)};
-    struct span at = {object_id(OBJ_IMAGE, 0), 5u * BLOCK_SIZE, BLOCK_SIZE};
+    struct span at = {object_id(OBJ_IMAGE, 0), 5u * BLOCK_LEN, BLOCK_LEN};
     ck_assert_int_eq(store_one(far, chunk, true, 0, false), E_OK);
     ck_assert_int_eq(store_one(far, at, false, 5, false), E_OK);
     /* Another block and a record reach the disk, and power fails before their sync is done. */
     core(DEVICE)->store_body = true;
-    core(DEVICE)->store_at.off = 6u * BLOCK_SIZE;
+    core(DEVICE)->store_at.off = 6u * BLOCK_LEN;
     send_block(0, far, 6);
     world_drain(w, 0);
     uint32_t had = stub_seen_of(core(DEVICE), EV_MSG);
@@ -473,7 +473,7 @@ START_TEST(serving_under_a_wrong_name_is_found)
     uint32_t near, far;
     link_two(DEVICE, 0, &near, &far);
     struct wire_msg m = {.id = MSG_piece};
-    struct span span = {object_id(OBJ_IMAGE, 0), 2u * BLOCK_SIZE, BLOCK_SIZE};
+    struct span span = {object_id(OBJ_IMAGE, 0), 2u * BLOCK_LEN, BLOCK_LEN};
     send_head(0, far, &m, &span);
     world_drain(w, 0);
     expect_violation(0, "as piece 0");
