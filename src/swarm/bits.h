@@ -74,7 +74,12 @@ static inline uint32_t bits_pop(uint64_t *word)
     return i;
 }
 
+/* Set bits, by adding neighbours in ever wider fields: most processors that we build for have no
+ * instruction that may be relied on. */
 static inline uint32_t bits_count(uint64_t word)
 {
-    return (uint32_t)__builtin_popcountll(word);
+    word -= word >> 1 & UINT64_C(0x5555555555555555);
+    word = (word & UINT64_C(0x3333333333333333)) + (word >> 2 & UINT64_C(0x3333333333333333));
+    word = (word + (word >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    return (uint32_t)(word * UINT64_C(0x0101010101010101) >> 56);
 }

@@ -88,6 +88,12 @@ START_TEST(bitmaps_by_words)
     ck_assert_uint_eq(bits_pop(&w), 0);
     ck_assert_uint_eq(bits_pop(&w), 63);
     ck_assert(w == 0);
+    ck_assert_uint_eq(bits_count(0), 0);
+    ck_assert_uint_eq(bits_count(UINT64_MAX), 64);
+    for (uint32_t i = 0; i < 64; i++) {
+        ck_assert_uint_eq(bits_count(UINT64_C(1) << i), 1);
+        ck_assert_uint_eq(bits_count(UINT64_MAX >> i), 64 - i);
+    }
 }
 END_TEST
 
