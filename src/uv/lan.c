@@ -159,6 +159,8 @@ static void see(struct host *h, const uv_interface_address_t *a, bool *seen)
     if (p == NULL)
         return;
     seen[p - l->pair] = true;
+    if (addr.family == 4)
+        memcpy(p->ip4, addr.ip, 4);
     if (p->live)
         return;
     p->live = join(h, addr.family, ifindex);
@@ -277,6 +279,7 @@ void host_lan_send(struct host *h, uint32_t iface, const uint8_t *p, size_t n)
     if (pair->family == 4) {
         struct ip_mreqn m = {.imr_ifindex = (int)pair->ifindex};
         memcpy(to.ip, l->group4, 4);
+        memcpy(&m.imr_address, pair->ip4, 4);
         if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &m, sizeof(m)) != 0)
             return;
     } else {

@@ -200,6 +200,7 @@ struct lan_pair {
     bool live;
     uint8_t family;
     uint32_t ifindex;
+    uint8_t ip4[4]; /* the interface's own address: what neighbours are to dial */
     char name[32];
 };
 struct host_lan {
