@@ -7,6 +7,7 @@
 #include "loop.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,9 +189,11 @@ static void on_text(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 static void run_command(struct host *h)
 {
     struct host_current *c = &h->current;
-    char shown[SHOWN_MAX];
-    char *args[] = {(char *)(uintptr_t)h->opt->current_command, NULL};
+    char shown[SHOWN_MAX], program[PATH_MAX];
+    char *args[] = {program, NULL};
     char *env[] = {(char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, NULL};
+    if (realpath(h->opt->current_command, program) == NULL) /* spawning says what is wrong with it */
+        snprintf(program, sizeof(program), "%s", h->opt->current_command);
     c->text_len = 0;
     c->asking = true;
     c->exited = c->ended = false;

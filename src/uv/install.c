@@ -8,9 +8,11 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -53,7 +55,7 @@ static void on_child_exit(uv_process_t *process, int64_t status, int signal)
 }
 
 struct environment {
-    char path[48], image[4096 + 16], version[VERSION_MAX + 24], digest[96], sequence[48],
+    char path[48], image[PATH_MAX + 16], version[VERSION_MAX + 24], digest[96], sequence[48],
         model[MODEL_MAX + 24];
     char *list[8];
 };
@@ -64,10 +66,13 @@ static bool describe(struct host *h, struct environment *env)
     char hex[65];
     uint32_t i = 0;
     const char *path = store_image_path(h->store, h->install.slot);
-    if (path == NULL || !node_image_status(h->node, h->install.slot, &st))
+    char whole[PATH_MAX];
+    /* The installer's working directory is not ours. */
+    if (path == NULL || realpath(path, whole) == NULL ||
+        !node_image_status(h->node, h->install.slot, &st))
         return false;
     hex_encode(hex, h->install.want.b, sizeof(h->install.want.b));
-    int n = snprintf(env->image, sizeof(env->image), "FWSWARM_IMAGE=%s", path);
+    int n = snprintf(env->image, sizeof(env->image), "FWSWARM_IMAGE=%s", whole);
     if (n < 0 || (size_t)n >= sizeof(env->image))
         return false;
     snprintf(env->version, sizeof(env->version), "FWSWARM_VERSION=%s", st.manifest->version);
@@ -89,14 +94,16 @@ static bool describe(struct host *h, struct environment *env)
 static void spawn(struct host *h)
 {
     struct environment env;
-    char *args[HOST_NAMES_MAX + 2], shown[SHOWN_MAX];
+    char *args[HOST_NAMES_MAX + 2], shown[SHOWN_MAX], program[PATH_MAX];
     const struct host_options *opt = h->opt;
     uint32_t n = 0;
     if (!describe(h, &env)) {
         finish(h, CODE_UNREADABLE);
         return;
     }
-    args[n++] = (char *)(uintptr_t)opt->install;
+    if (realpath(opt->install, program) == NULL) /* spawning says what is wrong with it */
+        snprintf(program, sizeof(program), "%s", opt->install);
+    args[n++] = program;
     for (uint32_t i = 0; i < opt->install_args.count; i++)
         args[n++] = (char *)(uintptr_t)opt->install_args.name[i];
     args[n] = NULL;
@@ -107,7 +114,7 @@ static void spawn(struct host *h)
     };
     uv_process_options_t options = {
         .exit_cb = on_child_exit,
-        .file = opt->install,
+        .file = program,
         .args = args,
         .env = env.list,
         .cwd = "/",
