@@ -181,7 +181,8 @@ static enum err take_hex(struct rd *r, const char *name, uint8_t *out, size_t n)
 {
     char value[VALUE_MAX];
     enum err err = take_line(r, name, value);
-    if (!err && !hex_decode(out, n, value))
+    /* One spelling: hex_decode would take capitals too. */
+    if (!err && (strspn(value, "0123456789abcdef") != 2 * n || !hex_decode(out, n, value)))
         err = E_FORMAT;
     crypto_wipe(value, sizeof value);
     return err;
