@@ -15,7 +15,9 @@
 #define MISSES_SLOW   3u
 #define MISSES_MAX    12u
 #define LATE_KEEP     (30 * SEC)
-#define SLOW_START    (2 * SEC)
+#define QUEUE_LOW     (SEC / 10)
+#define QUEUE_HIGH    (SEC / 4)
+#define WINDOW_MIN    2u
 #define PEERS_EVERY   (60 * SEC)
 #define PEERS_SOON    (10 * SEC)
 
@@ -83,20 +85,25 @@ void exchange_stream_closed(struct node *n, struct nlink *l, uint32_t slot)
     stream_of(n, link_index(n, l), slot)->open_got = false;
 }
 
+void exchange_resolve(struct node *n, struct nlink *l, uint32_t slot)
+{
+    for (uint32_t k = 0; k < l->far_count; k++) {
+        if (!digest_equal(&l->far[k].manifest, &n->slots[slot].m.id))
+            continue;
+        l->far[k].mine = (int16_t)slot;
+        stream_of(n, link_index(n, l), slot)->open_got = true;
+    }
+    l->ready = true;
+}
+
 void exchange_slot_appeared(struct node *n, uint32_t slot)
 {
     for (uint32_t i = 0; i < n->lim.links; i++) {
         struct nlink *l = &n->links[i];
         if (!link_live(l))
             continue;
-        for (uint32_t k = 0; k < l->far_count; k++) {
-            if (!digest_equal(&l->far[k].manifest, &n->slots[slot].m.id))
-                continue;
-            l->far[k].mine = (int16_t)slot;
-            stream_of(n, i, slot)->open_got = true;
-        }
+        exchange_resolve(n, l, slot);
         stream_of(n, i, slot)->peers_due = true;
-        l->ready = true;
     }
 }
 
@@ -278,16 +285,16 @@ static void cancel_elsewhere(struct node *n, const struct nlink *from, uint32_t 
     }
 }
 
-/* Grows the window while blocks come as asked, then holds it at what rate and RTT need. */
-static void window_update(struct node *n, struct nlink *l)
+/* What is asked ahead is bounded by delay: the window grows while a block comes within a quarter of
+ * a second more than the shortest round trip, and shrinks when it waits twice that in queues.  So
+ * choices stay late and a long path is still filled. */
+static void window_update(struct node *n, struct nlink *l, usec took)
 {
-    uint32_t target = rate_window(meter_rate(&l->down, n->now), &l->rtt, n->lim.requests);
-    if (n->now < l->since + SLOW_START || l->window < target) {
-        if (l->window < n->lim.requests)
-            l->window++;
-    } else if (l->window > target) {
+    usec waited = took > l->rtt.min ? took - l->rtt.min : 0;
+    if (waited < QUEUE_LOW && l->window < n->lim.requests)
+        l->window++;
+    else if (waited > QUEUE_HIGH && l->window > WINDOW_MIN)
         l->window--;
-    }
 }
 
 static void on_piece(struct node *n, struct nlink *l, uint32_t slot, const struct msg_piece *m,
@@ -307,14 +314,15 @@ static void on_piece(struct node *n, struct nlink *l, uint32_t slot, const struc
         return;
     }
     bool late = l->asks[a].late;
+    usec took = n->now - l->asks[a].at;
     if (!late)
-        rtt_sample(&l->rtt, n->now - l->asks[a].at);
+        rtt_sample(&l->rtt, took);
     ask_remove(n, l, a);
     l->misses = 0;
     l->bytes_down += ev->msg.body_len;
     n->bytes_down += ev->msg.body_len;
     meter_add(&l->down, n->now, ev->msg.body_len);
-    window_update(n, l);
+    window_update(n, l, took);
     l->ready = true;
     bool wanted = late ? picker_received_late(s->picker, block) : picker_received(s->picker, block);
     if (!wanted || n->ops_used >= n->lim.store_ops) {
@@ -497,7 +505,7 @@ static void store_failed(struct node *n, struct nlink *l, const struct store_op 
     if (e == E_HASH || e == E_PROOF) {
         s->bytes_wasted += op->len;
         blame(n, l, op, e);
-    } else if (e != E_STATE) {
+    } else {
         release_storage_failed(n, s, e);
     }
     node_wake_links(n);
@@ -538,7 +546,7 @@ static bool next_cancel(struct node *n, struct nlink *l, struct action *act, uin
         return false;
     uint32_t slot = l->cancels[0].slot, block = l->cancels[0].block;
     const struct slot *s = &n->slots[slot];
-    if (upload_select(l, slot, act, head, n->now))
+    if (upload_select(n, l, slot, act, head))
         return true;
     l->cancels_count--;
     memmove(l->cancels, l->cancels + 1, l->cancels_count * sizeof(l->cancels[0]));
@@ -548,7 +556,7 @@ static bool next_cancel(struct node *n, struct nlink *l, struct action *act, uin
     m.cancel.piece = block / s->geo.piece_blocks;
     m.cancel.begin = block % s->geo.piece_blocks * BLOCK_LEN;
     m.cancel.length = geometry_block_len(&s->geo, block);
-    link_emit(l, act, head, &m, (struct span){0, 0, 0}, n->now);
+    link_emit(n, l, act, head, &m, (struct span){0, 0, 0});
     return true;
 }
 
@@ -589,7 +597,7 @@ static bool next_chunk(struct node *n, struct nlink *l, uint32_t slot, struct ac
     m.hash_request.index = chunk * CHUNK_BLOCKS;
     m.hash_request.length = s->geo.chunk_hashes;
     m.hash_request.proof = exchange_proof_count(&s->geo);
-    link_emit(l, act, head, &m, (struct span){0, 0, 0}, n->now);
+    link_emit(n, l, act, head, &m, (struct span){0, 0, 0});
     return true;
 }
 
@@ -619,7 +627,7 @@ static bool next_block(struct node *n, struct nlink *l, uint32_t slot, struct ac
         n->asks_out + n->ops_used >= n->lim.store_ops || !bucket_ready(&n->down, n->now))
         return false;
     /* The select goes first, so that no block is chosen for a message that is not this one. */
-    if (st->want && upload_select(l, slot, act, head, n->now))
+    if (st->want && upload_select(n, l, slot, act, head))
         return true;
     uint32_t block = choose_block(n, l, slot);
     if (block == PICKER_NONE)
@@ -640,7 +648,7 @@ static bool next_block(struct node *n, struct nlink *l, uint32_t slot, struct ac
     m.request.piece = block / s->geo.piece_blocks;
     m.request.begin = block % s->geo.piece_blocks * BLOCK_LEN;
     m.request.length = len;
-    link_emit(l, act, head, &m, (struct span){0, 0, 0}, n->now);
+    link_emit(n, l, act, head, &m, (struct span){0, 0, 0});
     return true;
 }
 

@@ -77,6 +77,7 @@ struct stream {
     uint32_t lost;         /* a piece to withdraw, or NONE */
     uint32_t far_have;     /* pieces it holds */
     uint32_t served;       /* blocks served since unchoked */
+    usec turned;           /* when it was last unchoked or choked */
     uint32_t served_total; /* blocks ever served */
     uint32_t chunk_out;    /* chunk asked of it, or NONE */
     usec chunk_deadline;
@@ -271,6 +272,7 @@ struct node {
     } store;
     struct save_item saves[SAVES];
     uint32_t saves_count, saves_head, save_batch;
+    uint32_t saved_batch; /* the newest batch that is durable */
     uint32_t trust_batch; /* batch that makes a new root or list durable; 0 = none */
     struct tell_item tells[TELLS];
     uint32_t tells_count;
@@ -296,7 +298,10 @@ struct node {
     } fresh;
     usec fresh_at;
     uint64_t cases[5], jointly, mismatches, bytes_up, bytes_down;
-    uint32_t unchoked; /* streams being served */
+    uint64_t queued;      /* bytes handed to all links and not yet sent */
+    struct meter sending; /* bytes that leave, all links */
+    bool held_back;       /* blocks wait because enough is queued already */
+    uint32_t unchoked;    /* streams being served */
 };
 
 /* ---- small helpers ---- */
@@ -352,8 +357,8 @@ usec link_deadline(const struct node *n, const struct nlink *l);
 void link_time(struct node *n, struct nlink *l);
 void links_rejudge(struct node *n); /* after the trust changed */
 /* Fills act with an encoded message; bytes = head + span. */
-void link_emit(struct nlink *l, struct action *act, uint8_t *head, const struct wire_msg *m,
-               struct span span, usec now);
+void link_emit(struct node *n, struct nlink *l, struct action *act, uint8_t *head,
+               const struct wire_msg *m, struct span span);
 
 /* ---- peers.c ---- */
 void peers_know(struct node *n, const struct addr *addr, enum known_source src, bool verify);
@@ -452,6 +457,8 @@ void version_on_agree(struct node *n, struct nlink *l, const struct msg_agree *m
 /* ---- exchange.c ---- */
 /* Resolves opens in both directions for a slot that appeared. */
 void exchange_slot_appeared(struct node *n, uint32_t slot);
+/* The same for one link, which has just opened a slot of its own. */
+void exchange_resolve(struct node *n, struct nlink *l, uint32_t slot);
 void exchange_slot_gone(struct node *n, uint32_t slot);
 void exchange_link_gone(struct node *n, struct nlink *l);
 /* The other side shut its slot. */
@@ -480,4 +487,5 @@ void upload_on_hash_request(struct node *n, struct nlink *l, const struct msg_ha
 void upload_stream_gone(struct node *n, struct nlink *l, uint32_t slot);
 void upload_on_bad_block(struct node *n, struct nlink *l, uint32_t slot, uint32_t block);
 /* Selects a slot on a link before a block message: true when a select had to be emitted first. */
-bool upload_select(struct nlink *l, uint32_t slot, struct action *act, uint8_t *head, usec now);
+bool upload_select(struct node *n, struct nlink *l, uint32_t slot, struct action *act,
+                   uint8_t *head);

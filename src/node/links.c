@@ -15,6 +15,7 @@
 #define DRAIN_TIMEOUT (20 * SEC)
 #define CONTROL_ROOM  65536u
 #define FAULTS_MAX    32u
+#define SPARE_AFTER   (3 * SEC)
 
 struct nlink *link_find(struct node *n, uint32_t id)
 {
@@ -61,7 +62,7 @@ static void link_reset(struct node *n, struct nlink *l)
     l->asks = asks;
     l->uploads = uploads;
     l->out_slot = l->in_slot = -1;
-    l->window = 4;
+    l->window = 4; /* it grows with every block that comes in time */
     for (uint32_t s = 0; s < n->lim.images; s++) {
         struct stream *st = stream_of(n, link_index(n, l), s);
         uint8_t *bits = st->bits;
@@ -106,17 +107,34 @@ static bool link_duplicate(struct node *n, struct nlink *l)
     return false;
 }
 
-/* When the table is full, an inbound link that brings and takes nothing makes room. */
+/* Could this link make room for another?  It was introduced to others and is not being served. */
+static bool link_spare(const struct node *n, const struct nlink *l)
+{
+    if (l->phase != LINK_READY || l->dialled || l->who.role == ROLE_VERIFY ||
+        l->who.role == ROLE_PUBLISHER || l->asks_count > 0 || l->uploads_count > 0)
+        return false;
+    for (uint32_t s = 0; s < n->lim.images; s++) {
+        if (stream_of(n, link_index(n, l), s)->unchoked)
+            return false;
+    }
+    return true;
+}
+
+/* A few places stay free, so that nobody is turned away without having been told of others: the
+ * oldest spare links go. */
+static bool links_crowded(const struct node *n)
+{
+    return n->links_count + n->lim.links / 16 + 1 > n->lim.links;
+}
+
 static void link_make_room(struct node *n)
 {
     struct nlink *worst = NULL;
     for (uint32_t i = 0; i < n->lim.links; i++) {
         struct nlink *l = &n->links[i];
-        if (!link_live(l) || l->dialled || l->origin || l->asks_count > 0 || l->uploads_count > 0)
+        if (!link_spare(n, l) || n->now < l->since + SPARE_AFTER)
             continue;
-        if (n->now - l->since < 30 * SEC)
-            continue;
-        if (worst == NULL || l->since > worst->since)
+        if (worst == NULL || l->since < worst->since)
             worst = l;
     }
     if (worst != NULL)
@@ -158,20 +176,23 @@ void link_up(struct node *n, const struct event *ev)
         return;
     }
     l->hello_due = true;
-    if (n->links_count + 2 > n->lim.links)
+    if (links_crowded(n))
         link_make_room(n);
 }
 
-static void link_end(struct node *n, struct nlink *l)
+static void link_end(struct node *n, struct nlink *l, enum err why)
 {
     exchange_link_gone(n, l);
     objects_link_gone(n, link_index(n, l));
     if (l->known != NULL) {
-        bool bad = l->close_err != E_OK;
+        /* Also when the other side closed: it is not dialled again at once. */
+        bool bad = l->close_err != E_OK || why != E_OK;
         lan_dial_ended(n, &l->known->addr);
         known_down(&n->known, l->known, bad, n->now, &n->rng);
         l->known = NULL;
     }
+    n->queued -= l->queued;
+    l->queued = 0;
     n->links_count--;
     l->phase = l->stores > 0 ? LINK_GONE : LINK_FREE;
     upload_plan(n);
@@ -188,7 +209,7 @@ void link_down(struct node *n, const struct event *ev)
         return;
     log_debug(n->log, "link.down", "link=%" PRIu32 " err=%s", l->id,
               err_name(l->close_err != E_OK ? l->close_err : ev->err));
-    link_end(n, l);
+    link_end(n, l, ev->err);
 }
 
 void link_close(struct node *n, struct nlink *l, enum err e)
@@ -228,6 +249,12 @@ void link_sent(struct node *n, const struct event *ev)
         return;
     assert(l->queued >= ev->sent.bytes);
     l->queued -= ev->sent.bytes;
+    n->queued -= ev->sent.bytes;
+    meter_add(&n->sending, n->now, ev->sent.bytes);
+    if (n->held_back) {
+        n->held_back = false;
+        node_wake_links(n);
+    }
     l->drained = n->now;
     l->ready = true;
 }
@@ -291,7 +318,7 @@ static void on_open(struct node *n, struct nlink *l, const struct msg_open *m)
     l->far[at].manifest = id;
     struct slot *s = release_by_manifest(n, &id);
     if (s != NULL)
-        exchange_slot_appeared(n, (uint32_t)(s - n->slots));
+        exchange_resolve(n, l, (uint32_t)(s - n->slots));
     l->ready = true;
 }
 
@@ -468,23 +495,24 @@ void link_message(struct node *n, const struct event *ev)
 
 /* ---- messages out ---- */
 
-void link_emit(struct nlink *l, struct action *act, uint8_t *head, const struct wire_msg *m,
-               struct span span, usec now)
+void link_emit(struct node *n, struct nlink *l, struct action *act, uint8_t *head,
+               const struct wire_msg *m, struct span span)
 {
     act->type = ACT_SEND;
     act->link = l->id;
     act->head_len = (uint32_t)wire_encode(m, head);
     act->send.span = span;
     if (l->queued == 0)
-        l->drained = now;
+        l->drained = n->now;
     l->queued += act->head_len + span.len;
-    l->spoke = now;
+    n->queued += act->head_len + span.len;
+    l->spoke = n->now;
 }
 
 static void emit(struct node *n, struct nlink *l, struct action *act, uint8_t *head,
                  const struct wire_msg *m)
 {
-    link_emit(l, act, head, m, (struct span){0, 0, 0}, n->now);
+    link_emit(n, l, act, head, m, (struct span){0, 0, 0});
 }
 
 static bool next_offer(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
@@ -612,7 +640,7 @@ static bool next_closing(struct node *n, struct nlink *l, struct action *act, ui
     memset(&m, 0, sizeof(m));
     if (l->bad_due) {
         l->bad_due = false;
-        if (upload_select(l, l->bad_slot, act, head, n->now)) {
+        if (upload_select(n, l, l->bad_slot, act, head)) {
             l->bad_due = true;
             return true;
         }
@@ -668,6 +696,11 @@ usec link_deadline(const struct node *n, const struct nlink *l)
     t = say < t ? say : t;
     if (l->queued > 0 && l->drained + DRAIN_TIMEOUT < t)
         t = l->drained + DRAIN_TIMEOUT;
+    if (links_crowded(n) && link_spare(n, l)) {
+        usec spare = l->since + SPARE_AFTER;
+        spare = spare > n->now ? spare : n->now + SEC / 4;
+        t = spare < t ? spare : t;
+    }
     usec x = exchange_deadline(n, l);
     return x < t ? x : t;
 }
@@ -682,6 +715,10 @@ void link_time(struct node *n, struct nlink *l)
         link_close(n, l, E_TIMEOUT);
         return;
     }
+    if (links_crowded(n))
+        link_make_room(n);
+    if (!link_live(l))
+        return;
     if (l->phase == LINK_READY && n->now >= l->spoke + IDLE_SAY) {
         l->state_due = true;
         l->spoke = n->now;

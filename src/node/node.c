@@ -198,6 +198,7 @@ static void start(struct node *n, const struct start *s)
     struct digest tag;
     hash_domain(&tag, "fwswarm-lan", digest_bytes(&n->trust.root.fleet), (struct bytes){NULL, 0});
     memcpy(n->fleet_tag, tag.b, sizeof(n->fleet_tag));
+    meter_init(&n->sending, n->now);
     bucket_init(&n->up, n->conf.up_rate, n->now);
     bucket_init(&n->down, n->conf.down_rate, n->now);
     bucket_init(&n->datagrams, LAN_BUCKET_RATE, n->now);
@@ -259,6 +260,8 @@ static void saved(struct node *n, uint32_t batch, enum err e)
 {
     if (e != E_OK)
         log_error(n->log, "save.failed", "err=%s", err_name(e));
+    n->saved_batch = batch;
+    node_wake_links(n); /* what was asked for may have waited to be durable */
     if (n->trust_batch != 0 && batch >= n->trust_batch) {
         n->trust_batch = 0;
         objects_trust_changed(n);
@@ -439,7 +442,7 @@ static size_t record_build(struct node *n, uint32_t object, uint8_t *head)
     case OBJ_MANIFEST:
         break;
     }
-    assert(!"a record of lent bytes has no builder");
+    assert(false); /* a record of lent bytes has no builder */
     return 0;
 }
 

@@ -188,12 +188,13 @@ static void answer_get(struct node *n, struct nlink *l, struct action *act, uint
     m.data.number = g.number;
     memcpy(m.data.id, g.id, 32);
     struct span span = {object, 0, 0};
-    link_emit(l, act, head, &m, span, n->now);
+    link_emit(n, l, act, head, &m, span);
 }
 
 bool objects_next(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
 {
-    if (l->gets_count > 0) {
+    /* Nothing is served that a power cut could still take back. */
+    if (l->gets_count > 0 && n->saves_count == 0 && n->saved_batch == n->save_batch) {
         answer_get(n, l, act, head);
         return true;
     }
@@ -209,7 +210,7 @@ bool objects_next(struct node *n, struct nlink *l, struct action *act, uint8_t *
         m.get.kind = w->kind;
         m.get.number = w->number;
         memcpy(m.get.id, w->id.b, 32);
-        link_emit(l, act, head, &m, (struct span){0, 0, 0}, n->now);
+        link_emit(n, l, act, head, &m, (struct span){0, 0, 0});
         return true;
     }
     return false;

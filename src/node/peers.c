@@ -17,7 +17,8 @@ void peers_know(struct node *n, const struct addr *addr, enum known_source src, 
     known_add(&n->known, addr, src, verify, n->now);
 }
 
-/* Who dialled us can be dialled again, later; now it is linked. A verify node waits to be dialled. */
+/* Who dialled us can be dialled again, later; now it is linked. A verify node waits to be dialled.
+ */
 void peers_linked_from(struct node *n, struct nlink *l)
 {
     if (l->port == 0 || l->who.role == ROLE_PUBLISHER || l->known != NULL ||

@@ -10,11 +10,15 @@
 #include <string.h>
 
 #define QUANTUM_BLOCKS   16u
+#define QUEUE_LEAST      (2 * BLOCK_LEN)
+#define QUANTUM_TIME     SEC /* a turn costs a round trip, so it is worth a while */
+#define CHOKE_GRACE      SEC /* requests that crossed a choke are still served */
 #define HAVES_BATCH      32u
 #define FALSE_CLAIMS_MAX 2u
 #define HAVES_MAP        256u
 
-bool upload_select(struct nlink *l, uint32_t slot, struct action *act, uint8_t *head, usec now)
+bool upload_select(struct node *n, struct nlink *l, uint32_t slot, struct action *act,
+                   uint8_t *head)
 {
     if (l->out_slot == (int32_t)slot)
         return false;
@@ -23,7 +27,7 @@ bool upload_select(struct nlink *l, uint32_t slot, struct action *act, uint8_t *
     memset(&m, 0, sizeof(m));
     m.id = MSG_select;
     m.select.slot = (uint16_t)slot;
-    link_emit(l, act, head, &m, (struct span){0, 0, 0}, now);
+    link_emit(n, l, act, head, &m, (struct span){0, 0, 0});
     return true;
 }
 
@@ -73,6 +77,7 @@ void upload_plan(struct node *n)
             struct stream *st = stream_of(n, i, s);
             if (st->unchoked && !st->far_want) {
                 st->unchoked = false;
+                st->turned = n->now;
                 n->unchoked--;
                 n->links[i].ready = true;
             }
@@ -81,6 +86,7 @@ void upload_plan(struct node *n)
     while (n->unchoked < UPLOAD_SLOTS && find_deprived(n, &link, &slot, &value)) {
         struct stream *st = stream_of(n, link, slot);
         st->unchoked = true;
+        st->turned = n->now;
         st->served = 0;
         n->unchoked++;
         n->links[link].ready = true;
@@ -93,7 +99,7 @@ static void rotate(struct node *n, uint32_t slot, struct stream *st)
     uint32_t quantum = n->slots[slot].geo.piece_blocks;
     if (quantum < QUANTUM_BLOCKS)
         quantum = QUANTUM_BLOCKS;
-    if (!st->unchoked || st->served < quantum)
+    if (!st->unchoked || st->served < quantum || n->now < st->turned + QUANTUM_TIME)
         return;
     st->served = 0;
     uint32_t link, s;
@@ -101,6 +107,7 @@ static void rotate(struct node *n, uint32_t slot, struct stream *st)
     if (!find_deprived(n, &link, &s, &value) || value > deprivation(n, slot, st))
         return;
     st->unchoked = false;
+    st->turned = n->now;
     n->unchoked--;
     upload_plan(n);
 }
@@ -128,9 +135,8 @@ void upload_on_request(struct node *n, struct nlink *l, uint32_t slot, const str
     struct slot *s = &n->slots[slot];
     struct stream *st = stream_of(n, link_index(n, l), slot);
     uint32_t block = m->piece * s->geo.piece_blocks + m->begin / BLOCK_LEN;
-    if (m->piece >= s->geo.pieces || m->begin % BLOCK_LEN != 0 ||
-        m->begin >= s->geo.piece_length || block >= s->geo.blocks ||
-        m->length != geometry_block_len(&s->geo, block)) {
+    if (m->piece >= s->geo.pieces || m->begin % BLOCK_LEN != 0 || m->begin >= s->geo.piece_length ||
+        block >= s->geo.blocks || m->length != geometry_block_len(&s->geo, block)) {
         link_close(n, l, E_RANGE);
         return;
     }
@@ -139,7 +145,8 @@ void upload_on_request(struct node *n, struct nlink *l, uint32_t slot, const str
             link_close(n, l, E_FLOOD);
         return;
     }
-    bool refuse = !st->unchoked || !picker_has(s->picker, m->piece);
+    bool crossed = !st->unchoked && st->turned != 0 && n->now < st->turned + CHOKE_GRACE;
+    bool refuse = (!st->unchoked && !crossed) || !picker_has(s->picker, m->piece);
     uint32_t at = (l->uploads_head + l->uploads_count++) % n->lim.uploads;
     l->uploads[at] = (struct upload){block, (uint16_t)slot, refuse};
 }
@@ -209,7 +216,7 @@ static bool relevant(const struct node *n, const struct nlink *l, uint32_t slot)
 static void emit(struct node *n, struct nlink *l, struct action *act, uint8_t *head,
                  const struct wire_msg *m)
 {
-    link_emit(l, act, head, m, (struct span){0, 0, 0}, n->now);
+    link_emit(n, l, act, head, m, (struct span){0, 0, 0});
 }
 
 static bool next_open(struct node *n, struct nlink *l, uint32_t slot, struct action *act,
@@ -349,7 +356,7 @@ static bool next_chunk_reply(struct node *n, struct nlink *l, uint32_t slot, str
     struct span span = {0, 0, 0};
     if (have)
         span = (struct span){object_id(OBJ_CHUNK, slot), chunk, geometry_chunk_len(&s->geo)};
-    link_emit(l, act, head, &m, span, n->now);
+    link_emit(n, l, act, head, &m, span);
     return true;
 }
 
@@ -361,7 +368,7 @@ static bool next_reject(struct node *n, struct nlink *l, struct action *act, uin
     const struct slot *s = &n->slots[u.slot];
     if (!u.reject && picker_has(s->picker, u.block / s->geo.piece_blocks))
         return false;
-    if (upload_select(l, u.slot, act, head, n->now))
+    if (upload_select(n, l, u.slot, act, head))
         return true;
     l->uploads_head = (l->uploads_head + 1) % n->lim.uploads;
     l->uploads_count--;
@@ -406,7 +413,7 @@ bool upload_next_control(struct node *n, struct nlink *l, struct action *act, ui
             return true;
         if (!stream_says(n, i, st, NULL, map, false))
             continue;
-        if (upload_select(l, i, act, head, n->now))
+        if (upload_select(n, l, i, act, head))
             return true;
         memset(&m, 0, sizeof(m));
         if (stream_says(n, i, st, &m, map, true)) {
@@ -420,13 +427,25 @@ bool upload_next_control(struct node *n, struct nlink *l, struct action *act, ui
     return next_reject(n, l, act, head);
 }
 
+/* No more than a quarter of a second of sending is queued, so that a slow uplink does not keep its
+ * own requests waiting behind blocks. */
+static bool queue_short(struct node *n)
+{
+    uint64_t enough = meter_rate(&n->sending, n->now) / 4;
+    return n->queued < (enough > QUEUE_LEAST ? enough : QUEUE_LEAST);
+}
+
 bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
 {
     if (l->uploads_count == 0 || !bucket_ready(&n->up, n->now))
         return false;
+    if (!queue_short(n)) {
+        n->held_back = true;
+        return false;
+    }
     struct upload u = l->uploads[l->uploads_head];
     struct slot *s = &n->slots[u.slot];
-    if (upload_select(l, u.slot, act, head, n->now))
+    if (upload_select(n, l, u.slot, act, head))
         return true;
     l->uploads_head = (l->uploads_head + 1) % n->lim.uploads;
     l->uploads_count--;
@@ -439,7 +458,7 @@ bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint
     m.piece.piece = u.block / s->geo.piece_blocks;
     m.piece.begin = u.block % s->geo.piece_blocks * BLOCK_LEN;
     struct span span = {object_id(OBJ_IMAGE, u.slot), (uint64_t)u.block * BLOCK_LEN, len};
-    link_emit(l, act, head, &m, span, n->now);
+    link_emit(n, l, act, head, &m, span);
     l->bytes_up += len;
     n->bytes_up += len;
     s->bytes_up += len;
