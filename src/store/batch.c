@@ -67,7 +67,7 @@ enum err store_put_block(struct store_batch *b, uint32_t slot, uint32_t block, s
     }
     bit_set(img->pending, block);
     bit_set(img->dirty, geometry_chunk_of(&img->geo, block));
-    img->touched = true;
+    img->written = true;
     return E_OK;
 }
 
@@ -89,7 +89,6 @@ enum err store_put_chunk(struct store_batch *b, uint32_t slot, uint32_t chunk, s
     if (err)
         return err;
     bit_set(img->chunks_new, chunk);
-    img->touched = true;
     return E_OK;
 }
 
@@ -106,22 +105,14 @@ enum err store_put_record(struct store_batch *b, uint32_t object, struct bytes d
 /* Syncs what was written of an image, then puts its new bits into the transaction. */
 static enum err commit_image(struct store *s, MDB_txn *txn, struct image *img)
 {
-    bool synced = false;
-    for (uint32_t c = 0; c < img->geo.chunks; c++) {
-        if (!bit_get(img->dirty, c))
-            continue;
-        if (!synced && fdatasync(img->fd) != 0) {
-            char shown[PATH_SHOWN];
-            log_error(s->log, "store.sync", "path=%s detail=\"%s\" mend=\"check the disk\"",
-                      show_path(shown, img->path), strerror(errno));
-            return err_from_errno(errno) == E_FULL ? E_FULL : E_IO;
-        }
-        synced = true;
-        enum err err = image_save_slice(&s->db, txn, img, c);
-        if (err)
-            return err;
+    if (img->written && fdatasync(img->fd) != 0) {
+        enum err err = err_from_errno(errno);
+        char shown[PATH_SHOWN];
+        log_error(s->log, "store.sync", "path=%s detail=\"%s\" mend=\"check the disk\"",
+                  show_path(shown, img->path), strerror(errno));
+        return err == E_FULL ? E_FULL : E_IO;
     }
-    return E_OK;
+    return image_save_slices(&s->db, txn, img);
 }
 
 /* Ends the batch for an image: its pending bits become true, or are forgotten. */
@@ -141,7 +132,8 @@ static void settle_image(struct image *img, bool stored)
     size_t flags = (img->geo.chunks + 7u) / 8u;
     memset(img->chunks_new, 0, flags);
     memset(img->dirty, 0, flags);
-    img->touched = false;
+    img->written = false;
+    image_saved(img, stored);
 }
 
 enum err store_batch_commit(struct store_batch *b)
@@ -149,7 +141,7 @@ enum err store_batch_commit(struct store_batch *b)
     struct store *s = b->store;
     enum err err = E_OK;
     for (uint32_t i = 0; i < s->slots && !err; i++) {
-        if (s->slot[i] && s->slot[i]->touched)
+        if (s->slot[i])
             err = commit_image(s, b->txn, s->slot[i]);
     }
     if (err)
@@ -157,7 +149,7 @@ enum err store_batch_commit(struct store_batch *b)
     else
         err = db_write_commit(&s->db, b->txn);
     for (uint32_t i = 0; i < s->slots; i++) {
-        if (s->slot[i] && s->slot[i]->touched)
+        if (s->slot[i])
             settle_image(s->slot[i], err == E_OK);
     }
     b->txn = NULL;

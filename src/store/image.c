@@ -42,7 +42,7 @@ struct image *image_new(uint32_t slot, const struct digest *root, const struct g
 {
     size_t slices = (size_t)g->chunks * SLICE;
     size_t flags = (g->chunks + 7u) / 8u;
-    struct image *img = calloc(1, sizeof *img + 2 * slices + 3 * flags);
+    struct image *img = calloc(1, sizeof *img + 2 * slices + 5 * flags);
     if (!img)
         return NULL;
     atomic_init(&img->refs, 1);
@@ -58,6 +58,8 @@ struct image *image_new(uint32_t slot, const struct digest *root, const struct g
     img->chunks = img->pending + slices;
     img->chunks_new = img->chunks + flags;
     img->dirty = img->chunks_new + flags;
+    img->unsaved = img->dirty + flags;
+    img->saving = img->unsaved + flags;
     return img;
 }
 
@@ -74,7 +76,7 @@ void image_place(struct store *s, uint32_t slot, struct image *img)
 
 /* ---- bitmaps and chunk records in the database ---- */
 
-enum err image_save_slice(struct db *d, MDB_txn *txn, struct image *img, uint32_t chunk)
+static enum err save_slice(struct db *d, MDB_txn *txn, struct image *img, uint32_t chunk)
 {
     uint8_t slice[SLICE];
     uint8_t any = 0;
@@ -87,6 +89,55 @@ enum err image_save_slice(struct db *d, MDB_txn *txn, struct image *img, uint32_
     MDB_val k = image_key_chunk(&img->key, chunk), v = {SLICE, slice};
     int rc = any ? mdb_put(txn, d->blocks, &k, &v, 0) : mdb_del(txn, d->blocks, &k, NULL);
     return rc == MDB_NOTFOUND ? E_OK : db_err(d, rc, "mark");
+}
+
+enum err image_save_slices(struct db *d, MDB_txn *txn, struct image *img)
+{
+    enum err err = E_OK;
+    for (uint32_t c = 0; c < img->geo.chunks && !err; c++) {
+        bool unsaved = bit_get(img->unsaved, c);
+        if (unsaved) {
+            /* Before the slice is read: a verification that unmarks meanwhile says so again. */
+            bit_clear(img->unsaved, c);
+            bit_set(img->saving, c);
+        }
+        if (unsaved || bit_get(img->dirty, c))
+            err = save_slice(d, txn, img, c);
+    }
+    return err;
+}
+
+void image_saved(struct image *img, bool stored)
+{
+    for (uint32_t c = 0; c < img->geo.chunks; c++) {
+        if (!stored && bit_get(img->saving, c))
+            bit_set(img->unsaved, c);
+    }
+    memset(img->saving, 0, (img->geo.chunks + 7u) / 8u);
+}
+
+enum err image_save(struct store *s, struct image *img)
+{
+    MDB_txn *txn;
+    enum err err = db_write_begin(&s->db, &txn);
+    if (err)
+        return err;
+    err = image_save_slices(&s->db, txn, img);
+    if (err)
+        db_write_abort(&s->db, txn);
+    else
+        err = db_write_commit(&s->db, txn);
+    image_saved(img, err == E_OK);
+    return err;
+}
+
+bool image_is_saved(const struct image *img)
+{
+    for (uint32_t c = 0; c < img->geo.chunks; c++) {
+        if (bit_get(img->unsaved, c))
+            return false;
+    }
+    return true;
 }
 
 enum err image_leaf(struct db *d, MDB_txn *txn, struct image *img, uint32_t block,
@@ -295,15 +346,15 @@ static enum err load_and_verify(struct store *s, struct image *img, const struct
     enum err err = image_load(s, img);
     if (err || !o->verify)
         return err;
-    struct verify_result r;
-    err = image_verify(s, img, 0, img->geo.blocks, &r);
-    if (err || r.bad == 0)
+    uint32_t bad;
+    err = image_verify(s, img, 0, img->geo.blocks, &bad);
+    if (err || bad == 0)
         return err;
     char shown[PATH_SHOWN];
     log_warn(s->log, "store.changed",
              "path=%s bad_blocks=%u mend=\"none needed, they are fetched\"",
-             show_path(shown, img->path), r.bad);
-    return image_save(s, img, r.first_bad, r.last_bad);
+             show_path(shown, img->path), bad);
+    return image_save(s, img);
 }
 
 /* Tries to go on with an imported file.  E_NOENT: it is gone or no longer whole, and create asks
@@ -431,7 +482,12 @@ enum err store_image_shut(struct store *s, uint32_t slot, bool remove)
     if (slot >= s->slots)
         return E_LIMIT;
     (void)pthread_mutex_lock(&s->work);
-    enum err err = remove ? image_unbind(s, slot, slot, false, NULL) : E_OK;
+    struct image *img = s->slot[slot];
+    enum err err = E_OK;
+    if (remove)
+        err = image_unbind(s, slot, slot, false, NULL);
+    else if (img && !image_is_saved(img))
+        err = image_save(s, img);
     if (!err)
         image_place(s, slot, NULL);
     (void)pthread_mutex_unlock(&s->work);

@@ -115,8 +115,7 @@ static enum err reserve_file(struct store *s, int fd, const char *path, uint64_t
               : E_OK;
 }
 
-/* Makes a new name in a folder last. */
-static enum err sync_dir(struct store *s, const char *dir)
+enum err dir_sync(struct store *s, const char *dir)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
@@ -142,7 +141,7 @@ static enum err open_own(struct store *s, struct image *img, bool *fresh)
         return E_OK;
     enum err err = reserve_file(s, img->fd, img->path, img->geo.size);
     if (!err)
-        err = sync_dir(s, s->images_dir);
+        err = dir_sync(s, s->images_dir);
     if (err)
         image_file_remove(s, name);
     return err;

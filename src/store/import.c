@@ -126,8 +126,8 @@ static enum err put_entry(struct import *im, struct image *img)
     if (err)
         return err;
     err = db_entry_put(d, txn, &img->key, &entry);
-    for (uint32_t c = 0; c < im->g->chunks && !err; c++)
-        err = image_save_slice(d, txn, img, c);
+    if (!err)
+        err = image_save_slices(d, txn, img);
     if (!err)
         return db_write_commit(d, txn);
     db_write_abort(d, txn);
@@ -145,8 +145,10 @@ static struct image *whole_image(const struct import *im)
     memcpy(img->path, im->path, sizeof img->path);
     for (uint32_t b = 0; b < im->g->blocks; b++)
         bit_set(img->blocks, b);
-    for (uint32_t c = 0; c < im->g->chunks; c++)
+    for (uint32_t c = 0; c < im->g->chunks; c++) {
         bit_set(img->chunks, c);
+        bit_set(img->unsaved, c);
+    }
     return img;
 }
 
@@ -172,6 +174,7 @@ static enum err take(struct import *im)
         image_drop(img);
         return err;
     }
+    image_saved(img, true);
     img->fd = im->fd;
     im->fd = -1;
     image_place(s, im->slot, img);

@@ -21,7 +21,7 @@ struct image {
     atomic_uint refs;
     atomic_bool shut;  /* no longer in a slot: nothing more is served */
     atomic_bool stale; /* an imported file changed under us: nothing more is served */
-    bool touched;      /* written by the batch under way */
+    bool written;      /* by the batch under way, and to be synced */
     enum storage storage;
     int fd;
     uint32_t slot;
@@ -30,12 +30,16 @@ struct image {
     struct image_key key;
     struct stamp stamp;
     char path[PATH_BYTES];
-    /* One allocation behind this struct.  Bitmaps, first bit highest: */
-    uint8_t *blocks;     /* SLICE bytes for each chunk: verified and synced */
-    uint8_t *pending;    /* the same: verified and written by the batch under way */
+    /* One allocation behind this struct.  Bitmaps, first bit highest; of blocks, SLICE bytes for
+     * each chunk: */
+    uint8_t *blocks;  /* verified and synced */
+    uint8_t *pending; /* verified and written by the batch under way */
+    /* of chunks: */
     uint8_t *chunks;     /* chunk records held */
     uint8_t *chunks_new; /* put by the batch under way */
-    uint8_t *dirty;      /* chunks that have pending blocks */
+    uint8_t *dirty;      /* have pending blocks */
+    uint8_t *unsaved;    /* have blocks that were found bad since their bitmap was saved */
+    uint8_t *saving;     /* were unsaved, and are in the commit under way */
 };
 
 struct store_batch {
@@ -67,7 +71,7 @@ static inline void bit_set(uint8_t *map, uint32_t i)
 }
 static inline void bit_clear(uint8_t *map, uint32_t i)
 {
-    (void)__atomic_fetch_and(&map[i / 8], (uint8_t) ~(0x80u >> (i % 8)), __ATOMIC_RELEASE);
+    (void)__atomic_fetch_and(&map[i / 8], (uint8_t) ~(0x80u >> (i % 8)), __ATOMIC_ACQ_REL);
 }
 
 /* ---- image.c ----
@@ -90,8 +94,13 @@ MUST enum err image_check_free(struct store *s, uint32_t slot, const struct imag
 MUST enum err image_open(struct store *s, uint32_t slot, const struct digest *root,
                          const struct geometry *g, bool create);
 bool image_is_complete(const struct image *img);
-/* Writes the bitmap of one chunk, pending blocks included. */
-MUST enum err image_save_slice(struct db *d, MDB_txn *txn, struct image *img, uint32_t chunk);
+/* Writes the bitmaps of all dirty and unsaved chunks, pending blocks included.  image_saved() tells
+ * how that commit ended. */
+MUST enum err image_save_slices(struct db *d, MDB_txn *txn, struct image *img);
+void image_saved(struct image *img, bool stored);
+/* Saves what is unsaved in a commit of its own. */
+MUST enum err image_save(struct store *s, struct image *img);
+bool image_is_saved(const struct image *img);
 /* Copies the leaf hash of a block out of its proven chunk record.  E_STATE without one. */
 MUST enum err image_leaf(struct db *d, MDB_txn *txn, struct image *img, uint32_t block,
                          struct digest *out);
@@ -107,19 +116,15 @@ bool stamp_equal(const struct stamp *a, const struct stamp *b);
 /* "ROOT-SIZE", the name of a file of ours. */
 void image_file_name(char out[static 96], const struct image_key *key);
 void image_file_remove(struct store *s, const char *name);
+/* Makes new names in a folder last. */
+MUST enum err dir_sync(struct store *s, const char *dir);
 /* Deletes files of ours that no entry names. */
 MUST enum err image_file_sweep(struct store *s);
 
 /* ---- verify.c ---- */
-/* Hashes the marked blocks of a range; unmarks the bad ones, in memory only; *first_bad..*last_bad
- * are the chunks to save. */
-struct verify_result {
-    uint32_t bad, first_bad, last_bad;
-};
+/* Hashes the marked blocks of a range; bad ones are unmarked in memory, their chunks unsaved. */
 MUST enum err image_verify(struct store *s, struct image *img, uint32_t first, uint32_t count,
-                           struct verify_result *r);
-/* Saves the bitmaps of a range of chunks.  The caller holds work. */
-MUST enum err image_save(struct store *s, struct image *img, uint32_t first, uint32_t last);
+                           uint32_t *bad);
 
 /* ---- file.c ---- */
 MUST enum err fd_pread(int fd, void *out, size_t n, uint64_t off);

@@ -1,9 +1,9 @@
 /* Opening and closing the store, and its records.
  *
  * Layout of the directory: `lock` (held by flock for as long as the store is open, with the pid of
- * the holder in it), `db` and `db-lock` (LMDB), `images/`.  The first commit writes the format and
- * whose directory it is; later a newer format, another fleet or another node is refused by name
- * before anything is touched. */
+ * the holder in it), `db` and `db-lock` (LMDB), `images/`.  The database's first commit writes the
+ * format and whose directory it is; later a newer format, another fleet or another node is refused
+ * by name before anything is touched. */
 #include "internal.h"
 
 #include <assert.h>
@@ -108,7 +108,7 @@ static void remove_scratch(const struct store *s)
         (void)closedir(dir);
         (void)rmdir(s->images_dir);
     }
-    static const char *const names[] = {"db", "db-lock", "lock"};
+    static const char *const names[] = {"db", "db-lock", "db.new", "db.new-lock", "lock"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         join(path, s->dir, names[i]);
         (void)unlink(path);
@@ -207,6 +207,37 @@ static enum err check_database(struct store *s, const struct store_options *opt)
 
 /* ---- open and close ---- */
 
+/* Makes the database beside its name and renames it when it is whole and synced: LMDB takes a file
+ * with half a header for corrupt, and power may fail in the first second of a device's life. */
+static enum err make_database(struct store *s, const struct store_options *opt)
+{
+    static const char *const stale[] = {"db.new", "db.new-lock", "db-lock"};
+    char path[PATH_BYTES], made[PATH_BYTES];
+    join(path, s->dir, "db");
+    struct stat st;
+    if (stat(path, &st) == 0)
+        return E_OK;
+    for (size_t i = 0; i < sizeof stale / sizeof stale[0]; i++) {
+        join(made, s->dir, stale[i]);
+        if (unlink(made) != 0 && errno != ENOENT)
+            return fail(s, made, "remove", errno);
+    }
+    join(made, s->dir, "db.new");
+    enum err err = db_open(&s->db, made, opt->map_size, s->log);
+    if (err)
+        return err;
+    err = check_database(s, opt);
+    db_close(&s->db);
+    if (err)
+        return err;
+    if (rename(made, path) != 0)
+        return fail(s, made, "rename", errno);
+    join(made, s->dir, "db.new-lock");
+    if (unlink(made) != 0)
+        return fail(s, made, "remove", errno);
+    return dir_sync(s, s->dir);
+}
+
 /* Each step needs the ones before it; *steps tells how many are to be undone. */
 static enum err open_steps(struct store *s, const struct store_options *opt, unsigned *steps)
 {
@@ -220,6 +251,9 @@ static enum err open_steps(struct store *s, const struct store_options *opt, uns
         return err;
     join(s->images_dir, s->dir, "images");
     err = make_dir(s, s->images_dir);
+    if (err)
+        return err;
+    err = make_database(s, opt);
     if (err)
         return err;
     join(path, s->dir, "db");
@@ -283,8 +317,12 @@ void store_close(struct store *s)
 {
     if (!s)
         return;
-    for (uint32_t i = 0; i < s->slots; i++)
+    for (uint32_t i = 0; i < s->slots; i++) {
+        struct image *img = s->slot[i];
+        if (img && !image_is_saved(img) && image_save(s, img) != E_OK)
+            log_error(s->log, "store.close", "slot=%u mend=\"check the disk, then the image\"", i);
         image_place(s, i, NULL);
+    }
     undo(s, 2);
 }
 

@@ -1,9 +1,9 @@
 /* Hashing again what is on the disk, and taking back the bits of what is bad.
  *
  * The page cache is asked to drop the file first, so that the disk's own bytes are hashed and not
- * those that were just received.  A bad block is unmarked in memory at once and in the database
- * right after: whatever fails in between, nothing bad is served, and a crash only means that it is
- * found bad again. */
+ * those that were just received.  A bad block is unmarked in memory at once, so it is no longer
+ * served, and in the database right after; when that fails, the next commit that succeeds does it.
+ */
 #include "internal.h"
 
 #include <assert.h>
@@ -13,7 +13,7 @@
 
 /* Verifies the marked blocks [first, last] of one chunk.  An unreadable block is a bad block. */
 static enum err verify_chunk(struct store *s, struct image *img, MDB_txn *txn, uint32_t first,
-                             uint32_t last, struct verify_result *r)
+                             uint32_t last, uint32_t *bad)
 {
     uint8_t buf[BLOCK_LEN];
     for (uint32_t b = first; b <= last; b++) {
@@ -30,21 +30,18 @@ static enum err verify_chunk(struct store *s, struct image *img, MDB_txn *txn, u
                 continue;
         }
         bit_clear(img->blocks, b);
-        uint32_t chunk = geometry_chunk_of(&img->geo, b);
-        if (r->bad++ == 0)
-            r->first_bad = chunk;
-        r->last_bad = chunk;
+        bit_set(img->unsaved, geometry_chunk_of(&img->geo, b));
+        *bad += 1;
     }
     return E_OK;
 }
 
 enum err image_verify(struct store *s, struct image *img, uint32_t first, uint32_t count,
-                      struct verify_result *r)
+                      uint32_t *bad)
 {
-    *r = (struct verify_result){.bad = 0};
-    uint64_t off = (uint64_t)first * BLOCK_LEN;
-    (void)posix_fadvise(img->fd, (off_t)off, (off_t)((uint64_t)count * BLOCK_LEN),
-                        POSIX_FADV_DONTNEED);
+    *bad = 0;
+    (void)posix_fadvise(img->fd, (off_t)((uint64_t)first * BLOCK_LEN),
+                        (off_t)((uint64_t)count * BLOCK_LEN), POSIX_FADV_DONTNEED);
     while (count > 0) {
         uint32_t here = CHUNK_BLOCKS - first % CHUNK_BLOCKS;
         if (here > count)
@@ -54,7 +51,7 @@ enum err image_verify(struct store *s, struct image *img, uint32_t first, uint32
         enum err err = db_read_begin(&s->db, &txn);
         if (err)
             return err;
-        err = verify_chunk(s, img, txn, first, first + here - 1, r);
+        err = verify_chunk(s, img, txn, first, first + here - 1, bad);
         db_read_end(&s->db, txn);
         if (err)
             return err;
@@ -64,34 +61,29 @@ enum err image_verify(struct store *s, struct image *img, uint32_t first, uint32
     return E_OK;
 }
 
-enum err image_save(struct store *s, struct image *img, uint32_t first, uint32_t last)
+/* What is bad in a closed image is bad in the open one that took its place from the database. */
+static void pass_on(struct image *now, const struct image *img)
 {
-    MDB_txn *txn;
-    enum err err = db_write_begin(&s->db, &txn);
-    if (err)
-        return err;
-    for (uint32_t c = first; c <= last && !err; c++)
-        err = image_save_slice(&s->db, txn, img, c);
-    if (!err)
-        return db_write_commit(&s->db, txn);
-    db_write_abort(&s->db, txn);
-    return err;
+    for (uint32_t c = 0; c < img->geo.chunks; c++) {
+        if (!bit_get(img->unsaved, c))
+            continue;
+        for (size_t i = (size_t)c * SLICE; i < ((size_t)c + 1) * SLICE; i++)
+            (void)__atomic_fetch_and(&now->blocks[i], img->blocks[i], __ATOMIC_ACQ_REL);
+        bit_set(now->unsaved, c);
+    }
 }
 
-/* Saves what a verification took away.  The slot may have been closed meanwhile, and the image
- * opened again from the database: then what is bad is taken away there. */
-static enum err save_verified(struct store *s, struct image *img, const struct verify_result *r)
+/* Saves what a verification took away.  The slot may have been closed meanwhile. */
+static enum err save_verified(struct store *s, struct image *img)
 {
     if (!atomic_load(&img->shut))
-        return image_save(s, img, r->first_bad, r->last_bad);
+        return image_save(s, img);
     for (uint32_t i = 0; i < s->slots; i++) {
         struct image *now = s->slot[i];
         if (!now || memcmp(now->key.b, img->key.b, IMAGE_KEY) != 0)
             continue;
-        size_t end = ((size_t)r->last_bad + 1) * SLICE;
-        for (size_t at = (size_t)r->first_bad * SLICE; at < end; at++)
-            (void)__atomic_fetch_and(&now->blocks[at], img->blocks[at], __ATOMIC_RELEASE);
-        return image_save(s, now, r->first_bad, r->last_bad);
+        pass_on(now, img);
+        return image_save(s, now);
     }
     MDB_txn *txn;
     enum err err = db_read_begin(&s->db, &txn);
@@ -102,7 +94,7 @@ static enum err save_verified(struct store *s, struct image *img, const struct v
     db_read_end(&s->db, txn);
     if (err)
         return err == E_NOENT ? E_OK : err;
-    return image_save(s, img, r->first_bad, r->last_bad);
+    return image_save(s, img);
 }
 
 enum err store_verify(struct store *s, uint32_t slot, uint32_t first, uint32_t count, uint32_t *bad)
@@ -111,17 +103,15 @@ enum err store_verify(struct store *s, uint32_t slot, uint32_t first, uint32_t c
     struct image *img = image_hold(s, slot);
     if (!img)
         return E_NOENT;
-    struct verify_result r = {.bad = 0};
     enum err err = E_RANGE;
     if (first <= img->geo.blocks && count <= img->geo.blocks - first)
-        err = image_verify(s, img, first, count, &r);
-    *bad = r.bad;
-    if (r.bad > 0) {
+        err = image_verify(s, img, first, count, bad);
+    if (*bad > 0) {
         char shown[PATH_SHOWN];
         log_warn(s->log, "store.bad", "path=%s blocks=%u mend=\"%s\"", show_path(shown, img->path),
-                 r.bad, "check the disk if this repeats, they are fetched again");
+                 *bad, "check the disk if this repeats, they are fetched again");
         (void)pthread_mutex_lock(&s->work);
-        enum err saved = save_verified(s, img, &r);
+        enum err saved = save_verified(s, img);
         (void)pthread_mutex_unlock(&s->work);
         err = err ? err : saved;
     }
