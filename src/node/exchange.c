@@ -402,6 +402,7 @@ void exchange_hash_reply(struct node *n, struct nlink *l, const struct wire_msg 
             memcmp(s->m.tree_root.b, h->root, 32) != 0)
             continue;
         st->chunk_out = NONE;
+        st->chunk_deadline = 0;
         l->ready = true;
         if (m->id == MSG_hash_reject || n->ops_used >= n->lim.store_ops) {
             picker_chunk_failed(s->picker, chunk);

@@ -14,6 +14,9 @@
 
 void peers_know(struct node *n, const struct addr *addr, enum known_source src, bool verify)
 {
+    /* Devices come to a verify node; it dials only other verify nodes. */
+    if (n->conf.role == ROLE_VERIFY && !verify && src != KNOWN_CONFIGURED)
+        return;
     known_add(&n->known, addr, src, verify, n->now);
 }
 
