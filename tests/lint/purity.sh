@@ -12,7 +12,7 @@ export LC_ALL=C
 
 # Of libc: memory and strings that the caller owns, formatting into them, and the end of a program
 # that met its own bug.
-libc='memchr memcmp memcpy memmove memset strchr strcmp strcspn strlen strncmp strnlen strrchr strspn
+libc='bcmp memchr memcmp memcpy memmove memset strchr strcmp strcspn strlen strncmp strnlen strrchr strspn
     __memcpy_chk __memmove_chk __memset_chk snprintf vsnprintf __snprintf_chk __vsnprintf_chk
     __assert_fail __stack_chk_fail _GLOBAL_OFFSET_TABLE_'
 # Of the compiler's own library.
