@@ -1,8 +1,9 @@
 /* fwswarm-peer: a device of the fleet.
  *
- * Everything it does is the host's and the core's; here stand its options.  A run goes: daemon_main()
- * reads flags and file, opens the device directory, opens a host over the data directory, and turns
- * the loop until SIGTERM.  The other verbs talk to a running peer through DIR/control.sock. */
+ * Everything it does is the host's and the core's; here stand its options.  A run goes:
+ * daemon_main() reads flags and file, opens the device directory, opens a host over the data
+ * directory, and turns the loop until SIGTERM.  The other verbs talk to a running peer through
+ * DIR/control.sock. */
 #include "fwswarm/daemon.h"
 
 static const struct conf_row rows[] = {
@@ -39,7 +40,8 @@ static const struct conf_row rows[] = {
      .kind = CONF_PATH,
      CONF_AT(struct daemon_settings, current_image),
      .metavar = "FILE",
-     .help = "file or partition that the device runs; hashed at start, after each install and daily"},
+     .help =
+         "file or partition that the device runs; hashed at start, after each install and daily"},
     {.name = "current-version",
      .kind = CONF_TEXT,
      CONF_AT(struct daemon_settings, current_version),
@@ -69,8 +71,9 @@ int main(int argc, char **argv)
 {
     const struct daemon peer = {
         .name = "fwswarm-peer",
-        .about = "fwswarm-peer: keeps this device's firmware at the newest signed release, fetching "
-                 "it from\nneighbours and serving it to them.",
+        .about =
+            "fwswarm-peer: keeps this device's firmware at the newest signed release, fetching "
+            "it from\nneighbours and serving it to them.",
         .rows = rows,
         .rows_count = sizeof(rows) / sizeof(rows[0]),
         .device_verbs = true,

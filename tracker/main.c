@@ -1,7 +1,8 @@
 /* fwswarm-tracker: a verify node of the fleet.
  *
- * The same host and core as fwswarm-peer, with the role that the fleet root gives this key: it takes
- * releases of every model from publishers, seeds them, answers version checks and hands out peers. */
+ * The same host and core as fwswarm-peer, with the role that the fleet root gives this key: it
+ * takes releases of every model from publishers, seeds them, answers version checks and hands out
+ * peers. */
 #include "fwswarm/daemon.h"
 
 static const struct conf_row rows[] = {

@@ -14,16 +14,16 @@ struct host_publish_options {
     struct bytes envelope;   /* the signed manifest */
     const char *image_path;
     struct addr to;
-    uint64_t up_rate;        /* bytes a second, 0 = no limit */
-    uint32_t timeout_ms;     /* without any progress; 0 = 30 s */
+    uint64_t up_rate;    /* bytes a second, 0 = no limit */
+    uint32_t timeout_ms; /* without any progress; 0 = 30 s */
     /* May be NULL.  First while the file is hashed (sent = 0), then as bytes leave. */
     void (*progress)(void *ctx, uint64_t sent, uint64_t size);
     void *ctx;
 };
 
-/* Fills held with the digest of what the verify node holds.  E_REFUSED: nobody listens there, or the
- * node does not take this release (an older one than it holds); E_TIMEOUT; E_AUTH (another fleet);
- * E_ROLE (to is no verify node); E_UNLISTED (this key is no publisher); E_HASH, E_NOENT (the image);
- * or what the envelope is refused for. */
+/* Fills held with the digest of what the verify node holds.  E_REFUSED: nobody listens there, or
+ * the node does not take this release (an older one than it holds); E_TIMEOUT; E_AUTH (another
+ * fleet); E_ROLE (to is no verify node); E_UNLISTED (this key is no publisher); E_HASH, E_NOENT
+ * (the image); or what the envelope is refused for. */
 MUST enum err host_publish(const struct host_publish_options *opt, struct digest *held,
                            struct log *log);

@@ -148,8 +148,8 @@ static void on_child_exit(uv_process_t *process, int64_t status, int signal)
     char shown[SHOWN_MAX];
     h->current.exited = true;
     if (status != 0 || signal != 0)
-        log_warn(h->log, "current.command", "path=%s code=%d signal=%d", show(shown, h->opt->current_command),
-                 (int)status, signal);
+        log_warn(h->log, "current.command", "path=%s code=%d signal=%d",
+                 show(shown, h->opt->current_command), (int)status, signal);
     if (h->current.ended)
         close_command(&h->current);
 }
@@ -192,7 +192,8 @@ static void run_command(struct host *h)
     char shown[SHOWN_MAX], program[PATH_MAX];
     char *args[] = {program, NULL};
     char *env[] = {(char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, NULL};
-    if (realpath(h->opt->current_command, program) == NULL) /* spawning says what is wrong with it */
+    if (realpath(h->opt->current_command, program) ==
+        NULL) /* spawning says what is wrong with it */
         snprintf(program, sizeof(program), "%s", h->opt->current_command);
     c->text_len = 0;
     c->asking = true;

@@ -45,10 +45,11 @@ static void usage(const struct daemon *d, FILE *to)
         fprintf(to, "  check    ask all links now whether there is something newer\n"
                     "  confirm  the installed release is good: older ones are refused from now on\n"
                     "  reject   the installed release is bad: it is not tried again\n");
-    fprintf(to, "\n`%s VERB --help` has the options of a verb.\n\n"
-                "exit status: 0 done; 1 refused or failed; 2 usage; 3 keys, certificate or data\n"
-                "directory cannot be used; 4 an address cannot be listened on; 5 no node runs "
-                "on DIR\n",
+    fprintf(to,
+            "\n`%s VERB --help` has the options of a verb.\n\n"
+            "exit status: 0 done; 1 refused or failed; 2 usage; 3 keys, certificate or data\n"
+            "directory cannot be used; 4 an address cannot be listened on; 5 no node runs "
+            "on DIR\n",
             d->name);
 }
 
@@ -152,7 +153,9 @@ static int wrong_role(const struct daemon *d, const struct daemon_settings *s,
         return -1;
     fprintf(stderr, "%s: %s: this key has the role %s: run it with %s\n", d->name, s->device,
             role_name(device->who.role),
-            verify ? "fwswarm-tracker" : normal ? "fwswarm-peer" : "fwswarm-vendor release publish");
+            verify   ? "fwswarm-tracker"
+            : normal ? "fwswarm-peer"
+                     : "fwswarm-vendor release publish");
     return EXIT_OPEN;
 }
 
@@ -202,8 +205,8 @@ static int verb_run(const struct daemon *d, int argc, char **argv)
         status = misuse(d, "run", "--listen may be given eight times");
     if (status < 0 && s->current_version[0] != '\0' &&
         !release_name_valid(s->current_version, VERSION_MAX))
-        status = misuse(d, "run",
-                        "--current-version: up to 64 characters of A-Z a-z 0-9 . _ + ~ -");
+        status =
+            misuse(d, "run", "--current-version: up to 64 characters of A-Z a-z 0-9 . _ + ~ -");
     if (status >= 0) {
         free(s);
         return status;
@@ -278,8 +281,8 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
     }
     if (strcmp(verb, "run") == 0)
         return verb_run(d, argc - 2, argv + 2);
-    bool device_verb = strcmp(verb, "check") == 0 || strcmp(verb, "confirm") == 0 ||
-                       strcmp(verb, "reject") == 0;
+    bool device_verb =
+        strcmp(verb, "check") == 0 || strcmp(verb, "confirm") == 0 || strcmp(verb, "reject") == 0;
     if (strcmp(verb, "status") == 0 || (device_verb && d->device_verbs))
         return ask(d, verb, argc - 2, argv + 2);
     if (verb[0] == '\0')

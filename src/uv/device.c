@@ -34,7 +34,8 @@ static enum err read_key(struct device *d, const char *dir, struct log *log)
         mend = "device keys carry no password: enrol the device anew";
     else if (e == E_PERM)
         mend = "run as the user that owns it";
-    log_error(log, "device.key", "path=%s err=%s mend=\"%s\"", show(shown, path), err_name(e), mend);
+    log_error(log, "device.key", "path=%s err=%s mend=\"%s\"", show(shown, path), err_name(e),
+              mend);
     return e;
 }
 
@@ -85,7 +86,8 @@ static enum err judge(struct device *d, const char *where, struct log *log)
     memset(t, 0, sizeof(*t));
     enum err e = trust_chain(t, d->root_chain);
     if (e != E_OK) {
-        log_error(log, "device.root", "dir=%s file=root.pub err=%s mend=\"copy the fleet's root.pub\"",
+        log_error(log, "device.root",
+                  "dir=%s file=root.pub err=%s mend=\"copy the fleet's root.pub\"",
                   show(shown, where), err_name(e));
         goto out;
     }
@@ -94,8 +96,8 @@ static enum err judge(struct device *d, const char *where, struct log *log)
     if (e != E_OK) {
         char hex[9];
         hex_encode(hex, d->identity.pub.b, 4);
-        log_error(log, "device.cert", "dir=%s file=node.cert node=%s err=%s mend=\"%s\"", show(shown, where), hex,
-                  err_name(e),
+        log_error(log, "device.cert", "dir=%s file=node.cert node=%s err=%s mend=\"%s\"",
+                  show(shown, where), hex, err_name(e),
                   d->cert.n == 0 ? "the root does not list this key: is root.pub the newest?"
                                  : "enrol the device into this fleet");
         goto out;

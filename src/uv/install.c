@@ -136,8 +136,8 @@ static void spawn(struct host *h)
         uv_close((uv_handle_t *)&h->install.process, on_gone);
         return;
     }
-    log_info(h->log, "install.start", "slot=%u path=%s pid=%d", h->install.slot, show(shown, opt->install),
-             uv_process_get_pid(&h->install.process));
+    log_info(h->log, "install.start", "slot=%u path=%s pid=%d", h->install.slot,
+             show(shown, opt->install), uv_process_get_pid(&h->install.process));
 }
 
 static void on_hashed(struct host *h, void *ctx, enum err err, const struct digest *d,

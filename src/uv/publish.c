@@ -1,9 +1,9 @@
 /* A host that offers one image to one verify node and ends.
  *
- * The image is not copied: the scratch store imports it where it lies.  The end is the verify node's
- * own word (TELL_HELD_AT).  Failure has no single event, so a clock watches: no progress for the
- * timeout ends it with the last thing that went wrong; a far side that cannot be what we want (wrong
- * fleet, wrong key) ends it at once. */
+ * The image is not copied: the scratch store imports it where it lies.  The end is the verify
+ * node's own word (TELL_HELD_AT).  Failure has no single event, so a clock watches: no progress for
+ * the timeout ends it with the last thing that went wrong; a far side that cannot be what we want
+ * (wrong fleet, wrong key) ends it at once. */
 #include "loop.h"
 
 #include "fwswarm/publish.h"

@@ -69,8 +69,8 @@ static void print_head(const json_t *o, FILE *out)
                 text(current, "digest"),
                 json_is_true(json_object_get(current, "mismatch")) ? "  NOT THE VENDOR'S IMAGE"
                                                                    : "");
-    fprintf(out, "floor    root %" PRIu64 "  sequence %" PRIu64 "\n",
-            number(floor, "root_version"), number(floor, "sequence"));
+    fprintf(out, "floor    root %" PRIu64 "  sequence %" PRIu64 "\n", number(floor, "root_version"),
+            number(floor, "sequence"));
     fprintf(out, "trust    root %" PRIu64 "  revocations %" PRIu64 "/%" PRIu64 "  ",
             number(o, "root_version"), number(o, "revocation_root"),
             number(o, "revocation_version"));
@@ -91,8 +91,8 @@ static void print_images(const json_t *list, FILE *out)
         fprintf(out, "\nno image yet\n");
         return;
     }
-    fprintf(out, "\n%-20s %-16s %8s  %-11s %-11s %10s %10s %10s %s\n", "MODEL", "VERSION", "SEQUENCE",
-            "STATE", "BLOCKS", "ORIGIN", "PEERS", "RESUMED", "INSTALL");
+    fprintf(out, "\n%-20s %-16s %8s  %-11s %-11s %10s %10s %10s %s\n", "MODEL", "VERSION",
+            "SEQUENCE", "STATE", "BLOCKS", "ORIGIN", "PEERS", "RESUMED", "INSTALL");
     json_array_foreach(list, i, o)
     {
         snprintf(have, sizeof(have), "%" PRIu64 "/%" PRIu64, number(o, "blocks_have"),
