@@ -17,8 +17,9 @@ struct node_config {
     uint32_t lan_interfaces;     /* how many (interface, family) pairs the host has */
     bool install;                /* an installer is there: TELL_INSTALL is wanted */
     bool confirm_on_install;
-    usec poll_us;                /* mean interval between version checks of verify nodes */
-    bool publish;                /* a publisher: offers one image, takes none */
+    bool image_in_place; /* slot images lie where the installer writes (a partition) */
+    usec poll_us;        /* mean interval between version checks of verify nodes */
+    bool publish;        /* a publisher: offers one image, takes none */
 };
 
 struct node;
@@ -35,18 +36,18 @@ const struct trust *node_trust(const struct node *n);
 /* ---- for status and for the simulator's checks; none changes anything ---- */
 enum release_state {
     RELEASE_NONE,
-    RELEASE_KNOWN,      /* manifest held, image not wanted or beyond the limits */
+    RELEASE_KNOWN, /* manifest held, image not wanted or beyond the limits */
     RELEASE_FETCHING,
-    RELEASE_CHECKING,   /* complete; flat digest being checked from storage */
-    RELEASE_HELD,       /* verified, served */
-    RELEASE_ASKING,     /* freshness before install */
+    RELEASE_CHECKING, /* complete; flat digest being checked from storage */
+    RELEASE_HELD,     /* verified, served */
+    RELEASE_ASKING,   /* freshness before install */
     RELEASE_INSTALLING,
-    RELEASE_PENDING,    /* installed, waiting for confirm */
+    RELEASE_PENDING, /* installed, waiting for confirm */
     RELEASE_CONFIRMED,
-    RELEASE_FAILED,     /* installer failed; retried with back-off */
+    RELEASE_FAILED, /* installer failed; retried with back-off */
     RELEASE_REJECTED,
     RELEASE_WITHDRAWN,
-    RELEASE_REFUSED,    /* beyond this node's limits, or its storage failed: see err */
+    RELEASE_REFUSED, /* beyond this node's limits, or its storage failed: see err */
 };
 const char *release_state_name(enum release_state s);
 
@@ -56,12 +57,12 @@ struct node_image_status {
     const struct manifest *manifest; /* lent */
     struct geometry geo;
     uint32_t pieces_have, blocks_have;
-    uint64_t bytes_origin, bytes_peer;   /* verified payload by where it came from */
-    uint64_t bytes_resumed;              /* verified payload found in storage at start */
-    uint64_t bytes_up, bytes_wasted;     /* payload served; payload that came twice or was bad */
+    uint64_t bytes_origin, bytes_peer; /* verified payload by where it came from */
+    uint64_t bytes_resumed;            /* verified payload found in storage at start */
+    uint64_t bytes_up, bytes_wasted;   /* payload served; payload that came twice or was bad */
     uint32_t install_tries;
     int32_t install_code;
-    bool newest;                         /* this model's release in force */
+    bool newest; /* this model's release in force */
 };
 /* False when slot holds nothing. */
 bool node_image_status(const struct node *n, uint32_t slot, struct node_image_status *out);
@@ -86,12 +87,12 @@ struct node_status {
     uint32_t links, known, bans;
     char current_version[VERSION_MAX + 1];
     struct digest current_digest;
-    uint64_t current_sequence;           /* 0 = unknown */
-    bool current_mismatch;               /* the last check found another digest than the vendor's */
+    uint64_t current_sequence; /* 0 = unknown */
+    bool current_mismatch;     /* the last check found another digest than the vendor's */
     /* Version checks by case (design 2): c1_1, c1_2, c2_1, c2_2, c2_3, as asker or answerer. */
     uint64_t cases[5];
     uint64_t verified_jointly, mismatches;
-    usec fresh_at;                       /* when f+1 verify nodes last answered; 0 = never */
-    uint64_t bytes_up, bytes_down;       /* payload, all images */
+    usec fresh_at;                 /* when f+1 verify nodes last answered; 0 = never */
+    uint64_t bytes_up, bytes_down; /* payload, all images */
 };
 void node_status(const struct node *n, struct node_status *out);

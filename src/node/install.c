@@ -10,15 +10,17 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define FRESH_WAIT    (60 * SEC)
-#define FRESH_PEERS   3u
-#define RETRY_LATER   (600 * SEC)
-#define RETRY_FIRST   (60 * SEC)
-#define RETRY_LONGEST (24 * 3600 * SEC)
-#define REHASH_EVERY  (24 * 3600 * SEC)
-#define EXIT_REBOOT   4
-#define EXIT_LATER    75
-#define FLOOR_FORMAT  1u
+#define FRESH_WAIT     (60 * SEC)
+#define FRESH_PEERS    3u
+#define FRESH_TOGETHER (600 * SEC) /* answers this near count as one round */
+#define SOURCE_INBOUND 0x80u       /* beside enum known_source: it dialled us */
+#define RETRY_LATER    (600 * SEC)
+#define RETRY_FIRST    (60 * SEC)
+#define RETRY_LONGEST  (24 * 3600 * SEC)
+#define REHASH_EVERY   (24 * 3600 * SEC)
+#define EXIT_REBOOT    4
+#define EXIT_LATER     75
+#define FLOOR_FORMAT   1u
 
 static uint32_t slot_index(const struct node *n, const struct slot *s)
 {
@@ -155,6 +157,7 @@ void install_current(struct node *n, const struct event *ev)
         memcpy(c->boot, ev->order.data.p, sizeof(c->boot));
         c->boot_known = true;
     }
+    n->rehash_at = n->now + REHASH_EVERY;
     current_identify(n);
     for (uint32_t i = 0; i < n->lim.images; i++) {
         if (release_slot_used(&n->slots[i]))
@@ -179,37 +182,57 @@ static void fresh_begin(struct node *n)
 {
     n->fresh.on = true;
     n->fresh.since = n->now;
-    n->fresh.verify = n->fresh.peers = 0;
-    n->fresh.sources = 0;
     version_ask_all(n);
 }
 
-void install_fresh_answer(struct node *n, const struct nlink *l)
+static uint32_t fresh_need(const struct node *n)
 {
-    if (l->origin)
-        n->fresh.verify++;
-    else
-        n->fresh.peers++;
-    n->fresh.sources |= l->known != NULL ? l->known->sources : 0x80u;
-    uint32_t need = n->trust.root.verify_count > 0 ? (n->trust.root.verify_count - 1) / 3 + 1 : 1;
-    if (n->fresh.verify >= need)
+    return n->trust.root.verify_count > 0 ? (n->trust.root.verify_count - 1) / 3 + 1 : 1;
+}
+
+/* Who answered since then: each identity counts once, as it has one link. */
+static void fresh_count(const struct node *n, usec since, uint32_t *verify, uint32_t *peers,
+                        uint8_t *sources)
+{
+    *verify = *peers = 0;
+    *sources = 0;
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        const struct nlink *l = &n->links[i];
+        if (!link_live(l) || l->answered == 0 || l->answered < since)
+            continue;
+        if (l->origin)
+            (*verify)++;
+        else
+            (*peers)++;
+        *sources |= l->known != NULL ? l->known->sources : SOURCE_INBOUND;
+    }
+}
+
+void install_fresh_answer(struct node *n, struct nlink *l)
+{
+    uint32_t verify, peers;
+    uint8_t sources;
+    l->answered = n->now;
+    fresh_count(n, n->now - FRESH_TOGETHER, &verify, &peers, &sources);
+    if (verify >= fresh_need(n))
         n->fresh_at = n->now;
     install_time(n);
 }
 
 static bool fresh_enough(const struct node *n)
 {
-    uint32_t need = n->trust.root.verify_count > 0 ? (n->trust.root.verify_count - 1) / 3 + 1 : 1;
+    uint32_t verify, peers;
+    uint8_t sources;
     if (n->now >= n->fresh.since + FRESH_WAIT)
         return true;
     /* An answer told of something newer: it must be seen before anything older is installed. */
     if (objects_manifest_wanted(n))
         return false;
-    if (n->fresh.verify >= need)
+    fresh_count(n, n->fresh.since, &verify, &peers, &sources);
+    if (verify >= fresh_need(n))
         return true;
-    uint8_t src = n->fresh.sources;
-    bool two = (src & (src - 1)) != 0;
-    return n->fresh.verify + n->fresh.peers >= FRESH_PEERS && two;
+    bool two_kinds = (sources & (sources - 1)) != 0;
+    return verify + peers >= FRESH_PEERS && two_kinds;
 }
 
 /* ---- the installer ---- */
@@ -241,6 +264,8 @@ static void install_begin(struct node *n, struct slot *s)
 {
     n->fresh.on = false;
     s->install_tries++;
+    if (n->conf.image_in_place)
+        release_unserve(n, s);
     if (n->current.boot_known)
         memcpy(s->boot, n->current.boot, sizeof(s->boot));
     release_set_state(n, s, RELEASE_INSTALLING);
@@ -280,6 +305,7 @@ void install_result(struct node *n, uint32_t slot, int32_t code)
     struct slot *s = &n->slots[slot];
     s->install_code = code;
     log_info(n->log, "install.done", "version=%s code=%" PRId32, s->m.version, code);
+    release_serve_again(s);
     if (code == 0) {
         installed(n, s);
     } else if (code == EXIT_REBOOT) {
@@ -334,6 +360,10 @@ void install_loaded(struct node *n)
 
 void install_time(struct node *n)
 {
+    if (n->now >= n->rehash_at) {
+        n->rehash_at = n->now + REHASH_EVERY;
+        node_tell(n, TELL_REHASH, 0, NULL);
+    }
     for (uint32_t i = 0; i < n->lim.images; i++) {
         struct slot *s = &n->slots[i];
         if (s->state == RELEASE_ASKING && n->fresh.on && fresh_enough(n)) {
@@ -357,7 +387,7 @@ void install_time(struct node *n)
 
 usec install_deadline(const struct node *n)
 {
-    usec t = USEC_NEVER;
+    usec t = n->rehash_at;
     for (uint32_t i = 0; i < n->lim.images; i++) {
         const struct slot *s = &n->slots[i];
         if (s->state == RELEASE_ASKING && n->fresh.on && n->fresh.since + FRESH_WAIT < t)

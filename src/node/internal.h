@@ -154,6 +154,7 @@ struct nlink {
     uint32_t window; /* blocks */
     uint64_t bytes_up, bytes_down;
     usec peers_asked;
+    usec answered; /* its last answer to a version check; 0 = none */
 };
 
 /* One image. */
@@ -165,7 +166,9 @@ struct slot {
     bool open_due, shut_due, shut_remove, check_due, checking;
     bool save_manifest, save_release;
     bool adopt;
-    bool opening;     /* the host is at it: the place is not free */
+    bool opening; /* the host is at it: the place is not free */
+    bool
+        unserved; /* the installer may be writing where the image lies: until it is checked again */
     bool recheck_all; /* the block check after a flat digest that disagreed */
     uint32_t stores;  /* stores under way */
     struct manifest m;
@@ -293,10 +296,8 @@ struct node {
     struct {
         bool on;
         usec since;
-        uint32_t verify, peers;
-        uint8_t sources;
     } fresh;
-    usec fresh_at;
+    usec fresh_at, rehash_at;
     uint64_t cases[5], jointly, mismatches, bytes_up, bytes_down;
     uint64_t queued;      /* bytes handed to all links and not yet sent */
     struct meter sending; /* bytes that leave, all links */
@@ -424,6 +425,8 @@ void release_set_state(struct node *n, struct slot *s, enum release_state state)
 void release_adopt(struct node *n, uint32_t slot);
 /* The world's fault (disk full, I/O): stop, say so, try again later. */
 void release_storage_failed(struct node *n, struct slot *s, enum err e);
+void release_unserve(struct node *n, struct slot *s);
+void release_serve_again(struct slot *s);
 void release_retry(struct node *n, struct slot *s);
 void release_clean_older(struct node *n, const struct slot *newest);
 bool release_next(struct node *n, struct action *act);
@@ -436,7 +439,7 @@ void install_result(struct node *n, uint32_t slot, int32_t code);
 void install_confirm(struct node *n);
 void install_reject(struct node *n);
 void install_saved(struct node *n, uint32_t batch, enum err e);
-void install_fresh_answer(struct node *n, const struct nlink *l);
+void install_fresh_answer(struct node *n, struct nlink *l);
 void install_time(struct node *n);
 usec install_deadline(const struct node *n);
 bool install_floor_allows(const struct node *n, const struct manifest *m);

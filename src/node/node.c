@@ -131,7 +131,7 @@ struct node *node_init(void *mem, const struct limits *lim, const struct node_co
     n->log = log;
     rng_init(&n->rng, seed);
     rng_bytes(&n->rng, n->boot, sizeof(n->boot));
-    n->poll_at = USEC_NEVER;
+    n->poll_at = n->rehash_at = USEC_NEVER;
     return n;
 }
 

@@ -40,7 +40,7 @@ bool release_slot_shared(const struct slot *s)
     case RELEASE_CONFIRMED:
     case RELEASE_FAILED:
     case RELEASE_REJECTED:
-        return s->opened;
+        return s->opened && !s->unserved;
     }
     return false;
 }
@@ -385,6 +385,18 @@ void release_retry(struct node *n, struct slot *s)
     s->open_due = true;
 }
 
+void release_unserve(struct node *n, struct slot *s)
+{
+    s->unserved = true;
+    exchange_slot_gone(n, slot_index(n, s));
+}
+
+void release_serve_again(struct slot *s)
+{
+    if (s->unserved && s->opened)
+        s->check_due = true;
+}
+
 void release_opened(struct node *n, const struct event *ev)
 {
     assert(ev->opened.slot < n->lim.images);
@@ -515,7 +527,11 @@ void release_checked(struct node *n, const struct event *ev)
     s->recheck = NONE;
     if (!release_slot_used(s) || !s->opened)
         return;
-    if (flat && s->state == RELEASE_CHECKING)
+    if (flat && s->unserved) {
+        s->unserved = ev->err != E_OK;
+        if (ev->err == E_OK)
+            exchange_slot_appeared(n, slot_index(n, s));
+    } else if (flat && s->state == RELEASE_CHECKING)
         whole_checked(n, s, ev->err);
     else if (s->recheck_all)
         blocks_checked(n, s, ev->err);

@@ -254,10 +254,7 @@ void version_on_answer(struct node *n, struct nlink *l, const struct msg_answer 
         n->jointly++;
     }
     l->ready = true;
-    if (n->fresh.on)
-        install_fresh_answer(n, l);
-    else if (l->origin && n->trust.root.verify_count <= 3)
-        n->fresh_at = n->now; /* f = 0: one verify node is f + 1 */
+    install_fresh_answer(n, l);
 }
 
 /* ---- the asker's signature on a joint verification ---- */

@@ -371,6 +371,7 @@ static void open_node(struct host *h)
     h->conf.lan_interfaces = h->lan.places;
     h->conf.install = opt->install != NULL;
     h->conf.confirm_on_install = opt->confirm_on_install;
+    h->conf.image_in_place = opt->image_path != NULL;
     h->conf.poll_us = opt->poll_us;
     h->conf.publish = opt->publish;
     size_t n = node_size(opt->limits);

@@ -742,6 +742,50 @@ START_TEST(freshness_is_asked_before_the_installer_starts)
 }
 END_TEST
 
+START_TEST(one_verify_node_that_answers_twice_is_one)
+{
+    struct mesh *m = mesh_make(15, 4, 1, 1);
+    uint32_t one = mesh_release(m, NULL, "1.0", 1, SIZE);
+    m->node[4].conf.install = true;
+    mesh_start(m, 0);
+    mesh_seed(m, 0, one);
+    mesh_start(m, 4);
+    mesh_know(m, 4, 0, true);
+    mesh_run(m, m->now + 10 * SEC);
+    for (int i = 0; i < 5; i++) {
+        order(m, 4, ORDER_CHECK);
+        mesh_run(m, m->now + SEC);
+    }
+    ck_assert_uint_ge(mesh_status(m, 4).cases[1], 4);
+    ck_assert_uint_eq(mesh_status(m, 4).fresh_at, 0);
+    ck_assert_uint_eq(m->node[4].installs, 0);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(a_partition_is_not_served_while_the_installer_may_write)
+{
+    struct mesh *m = fleet(2, SIZE);
+    m->node[1].conf.install = m->node[1].conf.image_in_place = true;
+    device_up(m, 1);
+    mesh_run(m, m->now + 30 * SEC);
+    ck_assert_int_eq(mesh_state(m, 1, 0, NULL), RELEASE_INSTALLING);
+    mesh_kill(m, 0);
+    mesh_start(m, 2);
+    mesh_know(m, 2, 1, false);
+    mesh_run(m, m->now + 30 * SEC);
+    ck_assert_uint_eq(m->node[1].sent_blocks, 0);
+    struct event ev = {0};
+    ev.order.what = ORDER_INSTALLED;
+    ev.order.slot = m->node[1].install_slot;
+    mesh_order(m, 1, &ev); /* done; what lies there is checked, and served again */
+    mesh_run(m, m->now + 30 * SEC);
+    ck_assert_uint_gt(m->node[1].sent_blocks, 0);
+    ck_assert_int_eq(mesh_state(m, 2, 0, NULL), RELEASE_HELD);
+    mesh_free(m);
+}
+END_TEST
+
 START_TEST(freshness_gives_up_after_a_minute)
 {
     struct mesh *m = mesh_make(13, 4, 1, 1);
@@ -881,6 +925,8 @@ int main(void)
     tcase_add_test(t, a_rejected_release_is_not_tried_again);
     tcase_add_test(t, a_crash_while_installing_is_resolved_by_what_runs);
     tcase_add_test(t, freshness_is_asked_before_the_installer_starts);
+    tcase_add_test(t, one_verify_node_that_answers_twice_is_one);
+    tcase_add_test(t, a_partition_is_not_served_while_the_installer_may_write);
     tcase_add_test(t, freshness_gives_up_after_a_minute);
     tcase_add_test(t, a_withdrawal_gossips_and_stops_everything);
     tcase_add_test(t, a_revoked_device_loses_its_links_at_once);
