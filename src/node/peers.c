@@ -12,10 +12,19 @@
 #define PEER_BYTES        19u
 #define PEERS_MAX         50u
 
+static bool fetching(const struct node *n)
+{
+    for (uint32_t i = 0; i < n->lim.images; i++) {
+        if (n->slots[i].state == RELEASE_FETCHING)
+            return true;
+    }
+    return false;
+}
+
 void peers_know(struct node *n, const struct addr *addr, enum known_source src, bool verify)
 {
-    /* Devices come to a verify node; it dials only other verify nodes. */
-    if (n->conf.role == ROLE_VERIFY && !verify && src != KNOWN_CONFIGURED)
+    /* Devices come to a verify node; it dials them only for what it lacks itself. */
+    if (n->conf.role == ROLE_VERIFY && !verify && src != KNOWN_CONFIGURED && !fetching(n))
         return;
     known_add(&n->known, addr, src, verify, n->now);
 }
@@ -156,6 +165,8 @@ void peers_on_list(struct node *n, struct nlink *l, const struct msg_peers *m)
         link_close(n, l, E_FORMAT);
         return;
     }
+    if (n->conf.publish)
+        return; /* it hands over to the verify node that it was told, and to nobody else */
     struct rd r = rd_of(m->list);
     enum known_source src = l->origin ? KNOWN_TRACKER : KNOWN_PEER;
     while (rd_left(&r) >= PEER_BYTES) {
