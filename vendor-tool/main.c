@@ -4,6 +4,8 @@
  * a socket but `release publish`, which in turn opens no signing key. */
 #include "verbs.h"
 
+#include "fwswarm/host.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +70,7 @@ int main(int argc, char **argv)
 
     /* A crash must not leave opened keys in a file. */
     (void)setrlimit(RLIMIT_CORE, &no_core);
+    host_process_setup();
     if (argc < 2)
         return fail(STATUS_USAGE, "needs NOUN VERB: see fwswarm-vendor --help");
     if (is_help(argv[1])) {

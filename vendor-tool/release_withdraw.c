@@ -113,13 +113,7 @@ static int run(const struct verb *v, int argc, char **argv)
 }
 
 const struct verb verb_release_withdraw = {
-    "release",
-    "withdraw",
-    "DIR FILE.suit",
-    2,
-    2,
-    "Sign a stop for a release: no device serves or installs it any more",
-    "It reaches the fleet by `release publish --withdraw FILE.stop`.",
-    flags,
-    run,
+    "release", "withdraw", "DIR FILE.suit",
+    2,         2,          "Sign a stop for a release: no device serves or installs it any more",
+    "",        flags,      run,
 };

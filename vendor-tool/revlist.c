@@ -99,6 +99,5 @@ int revlist_take(const struct fleet_dir *d, struct cosign *c, const struct revoc
     unlink(next.s);
     say("revocation list %u.%u: %s", r->root_version, r->version, done.s);
     revlist_explain(r);
-    note("hand it to the fleet with `release publish` or by a verify node's directory");
     return STATUS_OK;
 }
