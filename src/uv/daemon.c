@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <uv.h>
 
 #define CONFIG_FILE_MAX 65536u
 #define DEFAULT_PORT    7654u
@@ -213,6 +214,7 @@ static int verb_run(const struct daemon *d, int argc, char **argv)
     }
     default_listen(&s->listen);
     log.level = (enum log_level)s->log_level;
+    log.now_us = uv_hrtime() / 1000u;
     log_info(&log, "starting", "program=%s role=%s", d->name, d->verify ? "verify" : "normal");
     if (device_open(&device, s->device, &log) != E_OK) {
         free(s);

@@ -25,6 +25,7 @@
 #define STOP_MS    3000u
 #define TRIM_MS    1000u
 #define NODE_ALIGN 16u
+#define PATH_CAP   4096u
 
 usec host_now(struct host *h)
 {
@@ -232,6 +233,7 @@ static void on_signal(uv_signal_t *sig, int number)
     struct host *h = sig->data;
     if (++h->signals > 1)
         _exit(EXIT_FAILED);
+    host_now(h);
     log_info(h->log, "signal", "number=%d", number);
     host_stop(h);
 }
@@ -339,17 +341,30 @@ static enum err open_store(struct host *h)
     return store_open(&h->store, &so, &h->store_log);
 }
 
+static bool listen_path(const struct host *h, char out[static PATH_CAP])
+{
+    int n = snprintf(out, PATH_CAP, "%s/listen", h->opt->data_dir);
+    return h->opt->data_dir[0] != '\0' && n > 0 && (size_t)n < PATH_CAP;
+}
+
+/* Nobody shall dial what a run before this one listened on. */
+static void remove_listen_file(const struct host *h)
+{
+    char path[PATH_CAP];
+    if (listen_path(h, path))
+        (void)unlink(path);
+}
+
 /* The chosen addresses, one a line, for scripts that asked for port 0. */
 static enum err write_listen_file(struct host *h)
 {
-    char text[HOST_LISTEN_MAX * (CONF_ADDR_TEXT + 1)], path[4096], one[CONF_ADDR_TEXT];
+    char text[HOST_LISTEN_MAX * (CONF_ADDR_TEXT + 1)], path[PATH_CAP], one[CONF_ADDR_TEXT];
     char shown[SHOWN_MAX];
     size_t n = 0;
     struct addr a;
     for (uint32_t i = 0; host_listen_addr(h, i, &a); i++)
         n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\n", conf_print_addr(one, &a));
-    int len = snprintf(path, sizeof(path), "%s/listen", h->opt->data_dir);
-    if (len < 0 || (size_t)len >= sizeof(path))
+    if (!listen_path(h, path))
         return E_OVERSIZED;
     enum err e = file_write(path, bytes_of(text, n), 0644, true);
     if (e != E_OK)
@@ -414,6 +429,7 @@ enum err host_open(struct host **out, const struct host_options *opt, struct log
     enum err e = open_store(h);
     if (e == E_OK) {
         status = EXIT_NET;
+        remove_listen_file(h);
         e = net_open(h);
     }
     if (e == E_OK && opt->data_dir[0] != '\0') {
@@ -493,8 +509,10 @@ void host_close(struct host *h)
     disk_free(h);
     net_free(h);
     pool_trim(&h->pool);
-    if (h->store != NULL)
+    if (h->store != NULL) {
+        remove_listen_file(h);
         store_close(h->store);
+    }
     aead_evp_close(h->evp);
     for (uint32_t i = 0; i < h->root_records; i++)
         free(h->root_record[i].p);

@@ -26,6 +26,7 @@ static void finish(struct host *h, int code)
 {
     struct event ev = {.type = EV_ORDER};
     h->install.busy = false;
+    host_now(h);
     log_at(h->log, code == 0 || code == 4 ? LOG_INFO : LOG_WARN, "install.exit", "slot=%u code=%d",
            h->install.slot, code);
     if (h->done)

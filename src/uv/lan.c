@@ -297,6 +297,7 @@ void host_lan_send(struct host *h, uint32_t iface, const uint8_t *p, size_t n)
 static void on_rescan(uv_timer_t *timer)
 {
     struct host *h = timer->data;
+    host_now(h);
     scan(h);
     read_sockets(h);
 }
