@@ -15,8 +15,8 @@
 #define MISSES_SLOW   3u
 #define MISSES_MAX    12u
 #define LATE_KEEP     (30 * SEC)
-#define QUEUE_LOW     (SEC / 10)
-#define QUEUE_HIGH    (SEC / 4)
+#define QUEUE_LOW     (SEC / 4)
+#define QUEUE_HIGH    (SEC / 2)
 #define WINDOW_MIN    2u
 #define PEERS_EVERY   (60 * SEC)
 #define PEERS_SOON    (10 * SEC)

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define QUANTUM_BLOCKS   16u
-#define QUEUE_LEAST      (2 * BLOCK_LEN)
+#define QUEUE_LEAST      BLOCK_LEN
 #define QUANTUM_TIME     SEC /* a turn costs a round trip, so it is worth a while */
 #define CHOKE_GRACE      SEC /* requests that crossed a choke are still served */
 #define HAVES_BATCH      32u
