@@ -10,7 +10,7 @@
 
 #define LINE_MAX_BYTES 2048
 
-static void put_line(FILE *to, const char *prefix, const char *fmt, va_list ap)
+PRINTF(3, 0) static void put_line(FILE *to, const char *prefix, const char *fmt, va_list ap)
 {
     char line[LINE_MAX_BYTES];
 

@@ -3,14 +3,16 @@
 # exit statuses and one-line errors.  Prints `ok NAME` or `not ok NAME` for each check and exits
 # with 1 when any failed.
 #
-#   FWSWARM_VENDOR   the program (build/vendor-tool/fwswarm-vendor)
+#   FWSWARM_VENDOR    the program (build/vendor-tool/fwswarm-vendor)
+#   FWSWARM_TRACKER   a verify node to publish to (beside it; without one, publishing is not tried)
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
 vendor=${FWSWARM_VENDOR:-$here/../../build/vendor-tool/fwswarm-vendor}
 vendor=$(realpath "$vendor")
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+node=
+trap '[ -z "$node" ] || kill "$node"; wait; rm -rf "$work"' EXIT
 cd "$work" || exit 1
 failed=0
 umask 022
@@ -463,6 +465,48 @@ works withdraw-part-bert "$vendor" release withdraw trio all.suit --key bert/rel
     --out bert.stop
 works withdraw-merge "$vendor" release merge anna.stop bert.stop --out all.stop
 works withdraw-merged "$vendor" release verify all.stop --fleet trio
+
+# ---- publishing ----
+tracker=${FWSWARM_TRACKER:-$(dirname "$vendor")/../tracker/fwswarm-tracker}
+if [ -x "$tracker" ]; then
+    works publish-fleet "$vendor" fleet create swarm --no-password --verify-nodes 1
+    works publish-sign "$vendor" release sign swarm --model gw --version 1 --image image \
+        --out swarm.suit
+    works publish-sign-next "$vendor" release sign swarm --model gw --version 2 --image image2 \
+        --out swarm2.suit
+    mkdir aside
+    mv swarm/keys/root.key swarm/keys/release.key swarm/keys/enrol.key aside/
+    "$tracker" run --device swarm/verify/1 --data held --listen 127.0.0.1:0 --lan off 2>node.log &
+    node=$!
+    for _ in $(seq 100); do
+        to=$(sed -n 's/.* ev=listening addr=\(.*\)/\1/p' node.log)
+        [ -n "$to" ] && break
+        sleep 0.1
+    done
+    works publish "$vendor" release publish swarm.suit --image image --to "$to"
+    holds publish-digest said "^$to holds $digest\$" out
+    works publish-twice "$vendor" release publish swarm.suit --image image --to "$to" --fleet swarm
+    holds publish-twice-digest said "^$to holds $digest\$" out
+    works publish-newer "$vendor" release publish swarm2.suit --image image2 --to "$to" \
+        --fleet swarm/root.pub --key swarm/keys/publisher.key
+    refuses publish-wrong-image 1 'image: hash differs: give the image' \
+        "$vendor" release publish swarm2.suit --image image --to "$to"
+    refuses publish-no-image 3 'nofile: does not exist' \
+        "$vendor" release publish swarm2.suit --image nofile --to "$to"
+    refuses publish-other-fleet 1 'belongs to another fleet' \
+        "$vendor" release publish swarm2.suit --image image2 --to "$to" --fleet one
+    refuses publish-other-node 4 "$to: " \
+        "$vendor" release publish o3.suit --image image2 --to "$to" --fleet other --timeout 2
+    refuses publish-address 2 'to nowhere: no address' \
+        "$vendor" release publish swarm2.suit --image image2 --to nowhere
+    refuses publish-signing-key 1 'is no publisher key' \
+        "$vendor" release publish swarm2.suit --image image2 --to "$to" --key aside/release.key
+    kill "$node"
+    wait "$node"
+    node=
+    refuses publish-nobody 4 "$to: refused: see that a verify node listens" \
+        "$vendor" release publish swarm2.suit --image image2 --to "$to" --timeout 2
+fi
 
 # ---- the disk ----
 mkdir locked
