@@ -194,9 +194,19 @@ static int search(struct keyring *r, const char *dir, const struct wanted *w)
     return status;
 }
 
-static int by_key(const void *a, const void *b)
+/* By insertion and in place: a library's sort may leave copies of keys in memory it took. */
+static void sort_ring(struct keyring *r)
 {
-    return key_compare(&((const struct signer *)a)->pub, &((const struct signer *)b)->pub);
+    struct signer moved;
+
+    for (uint32_t i = 1; i < r->count; i++) {
+        uint32_t at = i;
+        moved = r->key[i];
+        for (; at > 0 && key_compare(&r->key[at - 1].pub, &moved.pub) > 0; at--)
+            r->key[at] = r->key[at - 1];
+        r->key[at] = moved;
+    }
+    signer_wipe(&moved);
 }
 
 int keyring_collect_any(struct keyring *r, const char *dir, const struct list *files,
@@ -204,7 +214,7 @@ int keyring_collect_any(struct keyring *r, const char *dir, const struct list *f
 {
     int status = files->count > 0 ? take_named(r, files, w) : search(r, dir, w);
 
-    qsort(r->key, r->count, sizeof r->key[0], by_key);
+    sort_ring(r);
     return status;
 }
 

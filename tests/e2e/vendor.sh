@@ -251,6 +251,8 @@ works prompt-create-good $type new "$vendor" release sign typed --model gw --ver
     --image image --out t.suit
 $type new,other "$vendor" fleet create typo >out 2>err
 holds prompt-create-differs said 'passwords differ' out
+$type $'\x03' "$vendor" $sealed --out s5.suit >out 2>err
+holds prompt-interrupted test $? = 254 -a ! -e s5.suit
 holds prompt-create-nothing test ! -e typo/root.pub
 chmod 644 one/keys/release.key
 refuses key-exposed 3 'release.key: readable by others: .*chmod 600' \
