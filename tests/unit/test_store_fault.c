@@ -32,6 +32,7 @@ static struct {
     const char *device; /* this regular file is shown as a block device */
     ino_t device_ino;
     bool device_exclusive, device_held, resized;
+    void (*behind)(void); /* happens once, while bytes are being read */
 } fault;
 
 /* Is it this call's turn? */
@@ -59,6 +60,7 @@ static void *original(const char *name)
 /* Declared by assembler name: the headers may give the plain names to their 64-bit forms. */
 ssize_t seam_pwrite(int fd, const void *p, size_t n, off_t off) __asm__("pwrite");
 ssize_t seam_pwrite64(int fd, const void *p, size_t n, off_t off) __asm__("pwrite64");
+ssize_t seam_pread64(int fd, void *p, size_t n, off_t off) __asm__("pread64");
 int seam_fdatasync(int fd) __asm__("fdatasync");
 int seam_fallocate(int fd, int mode, off_t off, off_t len) __asm__("fallocate64");
 int seam_ftruncate(int fd, off_t len) __asm__("ftruncate64");
@@ -97,6 +99,16 @@ ssize_t seam_pwrite(int fd, const void *p, size_t n, off_t off)
 ssize_t seam_pwrite64(int fd, const void *p, size_t n, off_t off)
 {
     return write_some(fd, p, n, off);
+}
+
+ssize_t seam_pread64(int fd, void *p, size_t n, off_t off)
+{
+    ssize_t got = ORIGINAL(ssize_t(*)(int, void *, size_t, off_t), "pread64")(fd, p, n, off);
+    void (*behind)(void) = fault.behind;
+    fault.behind = NULL;
+    if (behind)
+        behind();
+    return got;
 }
 
 int seam_fdatasync(int fd)
@@ -433,6 +445,26 @@ START_TEST(bad_block_stays_unserved_when_unmarking_fails)
 }
 END_TEST
 
+/* Entries of a table, by LMDB itself. */
+static size_t entries_of(const char *table)
+{
+    char path[1024];
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    MDB_stat stat;
+    (void)snprintf(path, sizeof path, "%s/db", data);
+    ck_assert_int_eq(mdb_env_create(&env), 0);
+    ck_assert_int_eq(mdb_env_set_maxdbs(env, 8), 0);
+    ck_assert_int_eq(mdb_env_open(env, path, MDB_NOSUBDIR, 0600), 0);
+    ck_assert_int_eq(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn), 0);
+    ck_assert_int_eq(mdb_dbi_open(txn, table, 0, &dbi), 0);
+    ck_assert_int_eq(mdb_stat(txn, dbi, &stat), 0);
+    mdb_txn_abort(txn);
+    mdb_env_close(env);
+    return stat.ms_entries;
+}
+
 /* Replacing and importing: whatever fails, the slot holds one image or none, and nothing unproven.
  */
 static bool round_of_replace(enum fault_kind kind, int error, uint32_t at)
@@ -456,6 +488,10 @@ static bool round_of_replace(enum fault_kind kind, int error, uint32_t at)
         ck_assert_uint_eq(check_marked(s, 0, &other), 3);
     }
     store_close(s);
+    /* Chunk records that went in before the entry did not are wiped; each image here has one. */
+    store_close(store_at(data, &kept.log));
+    ck_assert_uint_le(entries_of("chunks"), entries_of("images"));
+    ck_assert_uint_le(entries_of("blocks"), entries_of("images"));
     s = store_at(data, &kept.log);
     ck_assert_int_eq(
         store_image_import(s, 0, file, &other.root, &other.digest, &other.g, NULL, NULL), E_OK);
@@ -498,6 +534,69 @@ START_TEST(read_only_file_system_is_named)
     (void)disarm();
     ck_assert(log_has(&kept, data));
     ck_assert(log_has(&kept, "mend=\"mount it writable or choose another directory\""));
+}
+END_TEST
+
+/* ---- what happens while a block is being read ---- */
+
+static struct store *reading;
+
+static void shut_behind(void)
+{
+    ck_assert_int_eq(store_image_shut(reading, 0, false), E_OK);
+}
+
+static void unmark_behind(void)
+{
+    uint32_t bad;
+    file_poke(store_image_path(reading, 0), 0, "bad");
+    ck_assert_int_eq(store_verify(reading, 0, 0, 1, &bad), E_OK);
+    ck_assert_uint_eq(bad, 1);
+}
+
+START_TEST(block_lost_while_read_is_not_served)
+{
+    uint8_t out[16];
+    reading = store_at(data, &kept.log);
+    image_make(reading, 0, &image);
+    ck_assert_int_eq(put_all(reading), E_OK);
+    fault.behind = unmark_behind;
+    ck_assert_int_eq(store_read(reading, 0, 0, sizeof out, out), E_NOENT);
+    ck_assert_int_eq(store_read(reading, 0, BLOCK_LEN, sizeof out, out), E_OK);
+    fault.behind = shut_behind;
+    ck_assert_int_eq(store_read(reading, 0, BLOCK_LEN, sizeof out, out), E_NOENT);
+    store_close(reading);
+}
+END_TEST
+
+/* A slot closed and opened again while it was verified: what is bad is gone from the new one too.
+ */
+static void reopen_behind(void)
+{
+    ck_assert_int_eq(store_image_shut(reading, 0, false), E_OK);
+    image_make(reading, 0, &image);
+}
+
+START_TEST(verification_outlives_its_slot)
+{
+    uint32_t bad;
+    void (*const behinds[])(void) = {shut_behind, reopen_behind};
+    for (size_t i = 0; i < 2; i++) {
+        reading = store_at(data, &kept.log);
+        image_make(reading, 0, &image);
+        ck_assert_int_eq(put_all(reading), E_OK);
+        file_poke(store_image_path(reading, 0), 9 * BLOCK_LEN, "bad");
+        fault.behind = behinds[i];
+        ck_assert_int_eq(store_verify(reading, 0, 0, BLOCKS, &bad), E_OK);
+        ck_assert_uint_eq(bad, 1);
+        image_make(reading, 0, &image);
+        ck_assert_uint_eq(check_marked(reading, 0, &image), BLOCKS - 1);
+        store_close(reading);
+        reading = store_at(data, &kept.log);
+        image_make(reading, 0, &image);
+        ck_assert_uint_eq(check_marked(reading, 0, &image), BLOCKS - 1);
+        store_close(reading);
+    }
 }
 END_TEST
 
@@ -645,6 +744,8 @@ int main(void)
     tcase_add_test(c, every_call_of_an_import_may_fail);
     tcase_add_test(c, short_writes_are_no_failures);
     tcase_add_test(c, read_only_file_system_is_named);
+    tcase_add_test(c, block_lost_while_read_is_not_served);
+    tcase_add_test(c, verification_outlives_its_slot);
     tcase_add_test(c, block_device_holds_an_image);
     tcase_add_test(c, block_device_that_is_too_small_is_refused);
     tcase_add_test(c, block_device_in_use_is_refused);

@@ -10,6 +10,12 @@ static struct sample image;
 static uint64_t progress_done;
 static uint32_t progress_calls;
 
+static void set_time(time_t seconds)
+{
+    struct timespec t[2] = {{seconds, 0}, {seconds, 0}};
+    ck_assert_int_eq(utimensat(AT_FDCWD, file, t, 0), 0);
+}
+
 static void setup(void)
 {
     dir_make(dir);
@@ -17,6 +23,7 @@ static void setup(void)
     log_keep(&kept);
     sample_make(&image, 599 * BLOCK_LEN + 77, 1);
     file_put(in_dir(file, dir, "firmware.img"), image.data, image.g.size);
+    set_time(5); /* long ago, however coarse the clock of the file system */
 }
 
 static void teardown(void)
@@ -105,6 +112,27 @@ START_TEST(import_of_another_file_is_refused)
 }
 END_TEST
 
+static void change_behind(void *ctx, uint64_t done)
+{
+    (void)ctx;
+    if (done < image.g.size)
+        return;
+    file_poke(file, 0, "changed after it was hashed");
+    set_time(6);
+}
+
+START_TEST(file_that_changes_while_hashed_is_refused)
+{
+    struct store *s = store_at(data, &kept.log);
+    ck_assert_int_eq(
+        store_image_import(s, 0, file, &image.root, &image.digest, &image.g, change_behind, NULL),
+        E_HASH);
+    ck_assert(log_has(&kept, "what=\"changed while it was hashed\""));
+    ck_assert_int_eq(store_image_open(s, 0, &image.root, &image.g, false), E_NOENT);
+    store_close(s);
+}
+END_TEST
+
 START_TEST(unchanged_file_is_not_hashed_again)
 {
     struct store *s = store_at(data, &kept.log);
@@ -158,7 +186,7 @@ START_TEST(file_changed_while_closed_is_hashed_again)
     ck_assert_int_eq(import(s, 0), E_OK);
     store_close(s);
     /* Touched, but the same bytes. */
-    ck_assert_int_eq(utimensat(AT_FDCWD, file, (struct timespec[2]){{1, 0}, {1, 0}}, 0), 0);
+    set_time(1);
     s = store_at(data, &kept.log);
     ck_assert_int_eq(store_image_open(s, 0, &image.root, &image.g, false), E_OK);
     ck_assert_uint_eq(check_marked(s, 0, &image), 600);
@@ -166,7 +194,7 @@ START_TEST(file_changed_while_closed_is_hashed_again)
     /* Shorter, and one block changed; the times are put back, which ctime tells. */
     file_poke(file, 9 * BLOCK_LEN, "changed");
     ck_assert_int_eq(truncate(file, 550 * BLOCK_LEN), 0);
-    ck_assert_int_eq(utimensat(AT_FDCWD, file, (struct timespec[2]){{1, 0}, {1, 0}}, 0), 0);
+    set_time(1);
     s = store_at(data, &kept.log);
     ck_assert_int_eq(store_image_open(s, 0, &image.root, &image.g, false), E_OK);
     ck_assert_uint_eq(check_marked(s, 0, &image), 549);
@@ -333,6 +361,7 @@ int main(void)
     tcase_set_timeout(c, 120);
     tcase_add_test(c, import_serves_the_file_where_it_lies);
     tcase_add_test(c, import_of_another_file_is_refused);
+    tcase_add_test(c, file_that_changes_while_hashed_is_refused);
     tcase_add_test(c, unchanged_file_is_not_hashed_again);
     tcase_add_test(c, file_changed_while_served_is_no_longer_served);
     tcase_add_test(c, file_changed_while_closed_is_hashed_again);
