@@ -172,19 +172,14 @@ START_TEST(installer_gets_a_clean_house)
         "echo \"$2\" > \"$1/args\"\n"
         "pwd > \"$1/cwd\"\n"
         ": > \"$1/fds\"\n"
-        "for f in $(seq 3 40); do\n"
-        "  case \"$(readlink /proc/$$/fd/$f)\" in\n"
-        "  '' | */install.sh) ;;\n"
-        "  *) readlink /proc/$$/fd/$f >> \"$1/fds\" ;;\n"
-        "  esac\n"
-        "done\n"
+        "for f in $(seq 3 40); do readlink /proc/$$/fd/$f >> \"$1/fds\" || true; done\n"
         "readlink /proc/$$/fd/0 > \"$1/stdin\"\n"
         "[ \"$(cut -d' ' -f6 /proc/$$/stat)\" = $$ ] && echo own > \"$1/session\"\n"
         "cp \"$FWSWARM_IMAGE\" \"$1/running.bin\"\n";
     struct rig r;
     struct node_image_status st;
     static struct kept_log log;
-    char hex[65], line[128], *text;
+    char hex[65], line[512], *text;
     rig_make(&r, 1, 1);
     install_with(&r, script, true, RELEASE_CONFIRMED, &st, &log);
     ck_assert_int_eq(st.install_code, 0);
@@ -203,7 +198,9 @@ START_TEST(installer_gets_a_clean_house)
     ck_assert_str_eq(text, "two words\n");
     free(text);
     text = slurp(&r, "fds");
-    ck_assert_str_eq(text, "");
+    (void)snprintf(line, sizeof(line), "%s/install.sh\n", r.dir);
+    if (text[0] != '\0') /* the shell's own view of the script */
+        ck_assert_str_eq(text, line);
     free(text);
     text = slurp(&r, "stdin");
     ck_assert_str_eq(text, "/dev/null\n");

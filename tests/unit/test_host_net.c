@@ -233,6 +233,7 @@ enum trick {
 
 static void play(struct stranger *s, enum trick trick)
 {
+    static const uint8_t zeros[17000];
     uint8_t record[RECORD_WIRE_MAX], plain[LINK_RECORD_MAX];
     struct wire_msg have = {.id = MSG_have}, data = {.id = MSG_data};
     size_t n, wire;
@@ -268,8 +269,7 @@ static void play(struct stranger *s, enum trick trick)
         stranger_record(s, "\x00\x00\x00\x02\x04\x00", 6);
         break;
     case BODY_TOO_LONG:
-        memset(plain, 0, sizeof(plain));
-        n = frame(plain, &data, plain + 64, 17000);
+        n = frame(plain, &data, zeros, sizeof(zeros));
         stranger_record(s, plain, n);
         break;
     case NO_HELLO:
