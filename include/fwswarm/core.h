@@ -6,8 +6,8 @@
  *
  * - Feed any number of events, then call node_next() until it says false, then sleep until the
  *   earlier of I/O and node_deadline().  After an EV_MSG that carries a body, and after EV_START,
- *   EV_LEARNT and EV_ORDER, drain before the next event: until that drain ends the core may name the
- *   body in an ACT_STORE and point at the lent bytes in an ACT_SAVE.
+ *   EV_LEARNT and EV_ORDER, drain before the next event: until that drain ends the core may name
+ * the body in an ACT_STORE and point at the lent bytes in an ACT_SAVE.
  * - `now` never goes back.  Everything else an event points to is lent for that call.
  * - Image payload never enters the core: it is verified, kept and sent by the host, which holds the
  *   leaf hashes too and keeps nothing that they do not prove.
@@ -21,17 +21,17 @@
 
 typedef uint64_t usec; /* monotonic microseconds; zero is the host's choice */
 
-#define HEAD_MAX 1024u
+#define HEAD_MAX   1024u
 #define USEC_NEVER UINT64_MAX
-#define SEC ((usec)1000000)
+#define SEC        ((usec)1000000)
 
 /* ---- objects: bytes that the host keeps and the core names by number ---- */
 enum object_kind {
     OBJ_NONE = 0,
-    OBJ_IMAGE = 1,       /* slot's image; spans are byte ranges */
-    OBJ_CHUNK = 2,       /* slot's chunk records; span.off = chunk index, len = its record's length */
-    /* Records: small, saved and loaded whole; the number is slot or version as said.  Loaded in this
-     * order, so that a manifest is judged by the newest root. */
+    OBJ_IMAGE = 1, /* slot's image; spans are byte ranges */
+    OBJ_CHUNK = 2, /* slot's chunk records; span.off = chunk index, len = its record's length */
+    /* Records: small, saved and loaded whole; the number is slot or version as said.  Loaded in
+     * this order, so that a manifest is judged by the newest root. */
     OBJ_ROOT = 8,        /* root version: signed root */
     OBJ_REVOCATIONS = 9, /* 0: signed revocation list */
     OBJ_WITHDRAWAL = 10, /* n: signed withdrawal */
@@ -96,8 +96,8 @@ enum order {
 
 struct start {
     const struct signer *identity;
-    struct bytes root_chain;  /* signed roots from provisioning; newer ones come by EV_LOADED */
-    struct bytes cert;        /* own certificate, empty for verify nodes and publishers */
+    struct bytes root_chain; /* signed roots from provisioning; newer ones come by EV_LOADED */
+    struct bytes cert;       /* own certificate, empty for verify nodes and publishers */
 };
 
 struct event {
@@ -108,22 +108,36 @@ struct event {
     uint32_t op;   /* core's name for a DIAL, STORE, SAVE batch or CHECK */
     union {
         struct start start;
-        struct { uint32_t object; struct bytes data; } loaded;
-        struct { struct member who; struct addr addr; } up;
         struct {
-            struct bytes head;  /* from the id byte on */
-            struct body *body;  /* NULL when there is none */
+            uint32_t object;
+            struct bytes data;
+        } loaded;
+        struct {
+            struct member who;
+            struct addr addr;
+        } up;
+        struct {
+            struct bytes head; /* from the id byte on */
+            struct body *body; /* NULL when there is none */
             uint32_t body_len;
-            struct bytes data;  /* the body's bytes, lent, for messages that are not payload */
+            struct bytes data; /* the body's bytes, lent, for messages that are not payload */
         } msg;
-        struct { uint32_t iface; struct addr from; struct bytes data; } datagram;
-        struct { uint32_t bytes; } sent;
+        struct {
+            uint32_t iface;
+            struct addr from;
+            struct bytes data;
+        } datagram;
+        struct {
+            uint32_t bytes;
+        } sent;
         struct {
             uint32_t slot;
             struct bytes blocks; /* one bit per verified block, first bit highest */
             struct bytes chunks; /* one bit per chunk record held */
         } opened;
-        struct { struct bytes roots, revocations; } learnt;
+        struct {
+            struct bytes roots, revocations;
+        } learnt;
         struct {
             enum order what;
             uint32_t slot;
@@ -167,24 +181,45 @@ struct action {
     uint32_t link, op;
     uint32_t head_len; /* bytes written to the caller's head[] */
     union {
-        struct { struct addr addr; } dial;
-        struct { struct span span; } send;
-        struct { uint32_t iface; uint8_t family; } cast;
+        struct {
+            struct addr addr;
+        } dial;
+        struct {
+            struct span span;
+        } send;
+        struct {
+            uint32_t iface;
+            uint8_t family;
+        } cast;
         struct {
             uint32_t slot;
             struct digest root, digest; /* tree root, flat digest */
             struct geometry geo;
             bool create; /* false: open what ORDER_ADOPT brought */
         } open;
-        struct { uint32_t slot; bool remove; } shut;
-        struct { struct span at; struct body *body; } store;
+        struct {
+            uint32_t slot;
+            bool remove;
+        } shut;
+        struct {
+            struct span at;
+            struct body *body;
+        } store;
         struct {
             uint32_t object;
             struct bytes data; /* lent by the event just given; p == NULL: the record is head[] */
             bool last;
         } save;
-        struct { uint32_t slot, block, count; bool whole; struct digest want; } check;
-        struct { enum tell what; uint32_t slot; struct digest digest; } tell;
+        struct {
+            uint32_t slot, block, count;
+            bool whole;
+            struct digest want;
+        } check;
+        struct {
+            enum tell what;
+            uint32_t slot;
+            struct digest digest;
+        } tell;
     };
 };
 

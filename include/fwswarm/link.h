@@ -4,20 +4,20 @@
  * fleet id, so that a prober without the fleet id reads no identity.  The handshake payloads carry,
  * in this order: root chain the other side lacks, a newer revocation list, the certificate, and the
  * identity's signature over (domain, role, fleet, handshake hash at that point, own static).  What
- * arrives is applied to a copy of the caller's trust before the peer's certificate is judged, and is
- * handed to the caller to persist.
+ * arrives is applied to a copy of the caller's trust before the peer's certificate is judged, and
+ * is handed to the caller to persist.
  *
- * After the handshake the stream is records: u16 length || ChaCha20-Poly1305.  A record holds one or
- * more whole messages (u32 length || head || body) and a message never spans records.  Both sides
- * rekey each direction every 65,536 records.  Nothing allocates; a link is one struct. */
+ * After the handshake the stream is records: u16 length || ChaCha20-Poly1305.  A record holds one
+ * or more whole messages (u32 length || head || body) and a message never spans records.  Both
+ * sides rekey each direction every 65,536 records.  Nothing allocates; a link is one struct. */
 #pragma once
 
 #include "fwswarm/trust.h"
 
-#define LINK_RECORD_MAX 20480u   /* plaintext bytes of a record */
+#define LINK_RECORD_MAX    20480u /* plaintext bytes of a record */
 #define LINK_HANDSHAKE_MAX 65535u
-#define LINK_HEAD_ROOM 2u        /* room before the plaintext of a record */
-#define LINK_TAIL_ROOM AEAD_TAG  /* room after it */
+#define LINK_HEAD_ROOM     2u       /* room before the plaintext of a record */
+#define LINK_TAIL_ROOM     AEAD_TAG /* room after it */
 
 enum link_side { LINK_DIALLER, LINK_LISTENER };
 enum link_state { LINK_HANDSHAKE, LINK_OPEN, LINK_DEAD };
@@ -25,11 +25,11 @@ enum link_state { LINK_HANDSHAKE, LINK_OPEN, LINK_DEAD };
 /* What one node brings to all of its links.  Kept by the caller while links live. */
 struct link_self {
     const struct signer *identity;
-    struct bytes cert;           /* empty for nodes that the root lists */
-    const struct trust *trust;   /* read at link_init and at judgement */
-    struct bytes root_chain;     /* all signed roots held, oldest first (a CBOR sequence) */
-    struct bytes revocations;    /* the signed list held, or empty */
-    uint8_t static_secret[32];   /* X25519, fresh per boot */
+    struct bytes cert;         /* empty for nodes that the root lists */
+    const struct trust *trust; /* read at link_init and at judgement */
+    struct bytes root_chain;   /* all signed roots held, oldest first (a CBOR sequence) */
+    struct bytes revocations;  /* the signed list held, or empty */
+    uint8_t static_secret[32]; /* X25519, fresh per boot */
 };
 
 /* Room that a link needs for its handshake, given by the caller and free again once it is open and
@@ -63,7 +63,8 @@ struct bytes link_handshake_out(struct link *l);
 const struct member *link_peer(const struct link *l);
 /* Signed roots and list learnt in the handshake that are newer than the caller's trust; lent from
  * scratch; empty when none.  They carry their own signatures, so they hold (and are worth keeping)
- * also when the peer was refused and the link is dead: a node many roots behind gets on that way. */
+ * also when the peer was refused and the link is dead: a node many roots behind gets on that way.
+ */
 struct bytes link_learnt_roots(const struct link *l);
 struct bytes link_learnt_revocations(const struct link *l);
 /* Says that scratch is no longer needed; what was learnt is gone with it.  All handshake bytes must
@@ -80,7 +81,7 @@ MUST enum err link_open_record(struct link *l, uint8_t *p, size_t n, size_t *use
  * close the link. */
 MUST enum err link_next_message(struct bytes *plain, struct bytes *msg);
 
-/* Record phase, send.  record has LINK_HEAD_ROOM bytes, then n plaintext bytes (1 to LINK_RECORD_MAX,
- * asserted), then LINK_TAIL_ROOM.  Seals in place; returns the bytes to put on the wire (n + 18),
- * starting at record. */
+/* Record phase, send.  record has LINK_HEAD_ROOM bytes, then n plaintext bytes (1 to
+ * LINK_RECORD_MAX, asserted), then LINK_TAIL_ROOM.  Seals in place; returns the bytes to put on the
+ * wire (n + 18), starting at record. */
 size_t link_seal_record(struct link *l, uint8_t *record, size_t n);

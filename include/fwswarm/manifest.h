@@ -1,9 +1,9 @@
 /* The signed manifest: a SUIT envelope (draft-ietf-suit-manifest-37 profile) for one image.
  *
- * COSE_Sign1 with Ed25519 (alg -19; -8 accepted from keys the root lists), payload detached, several
- * signatures over one digest.  Facts that SUIT has no field for (fleet, root version, tree root,
- * piece length, model name, version) are one private-use parameter; see src/image/FORMATS.md.  The
- * envelope also carries the announce tokens as an integrated payload.  A signature is verified
+ * COSE_Sign1 with Ed25519 (alg -19; -8 accepted from keys the root lists), payload detached,
+ * several signatures over one digest.  Facts that SUIT has no field for (fleet, root version, tree
+ * root, piece length, model name, version) are one private-use parameter; see src/image/FORMATS.md.
+ * The envelope also carries the announce tokens as an integrated payload.  A signature is verified
  * before the manifest inside it is parsed. */
 #pragma once
 
@@ -11,23 +11,23 @@
 #include "fwswarm/trust.h"
 
 #define MANIFEST_MAX 16384u /* bytes of an envelope */
-#define VERSION_MAX 64u     /* bytes of a version string, [A-Za-z0-9._+~-] */
-#define SIGNERS_MAX 8u
+#define VERSION_MAX  64u    /* bytes of a version string, [A-Za-z0-9._+~-] */
+#define SIGNERS_MAX  8u
 
 struct manifest {
-    struct digest id;         /* SUIT digest: SHA-256 over the bstr-wrapped manifest */
+    struct digest id; /* SUIT digest: SHA-256 over the bstr-wrapped manifest */
     struct digest fleet;
     uint32_t root_version;
     uint64_t sequence;
     char model[MODEL_MAX + 1];
     char version[VERSION_MAX + 1];
     char vendor[MODEL_MAX + 1];
-    struct digest model_id;   /* derived from fleet and model */
-    uint64_t size;            /* bytes of the image */
-    struct digest digest;     /* flat SHA-256 of the image */
-    struct digest tree_root;  /* BEP 52 root */
+    struct digest model_id;  /* derived from fleet and model */
+    uint64_t size;           /* bytes of the image */
+    struct digest digest;    /* flat SHA-256 of the image */
+    struct digest tree_root; /* BEP 52 root */
     uint32_t piece_length;
-    uint32_t signers_count;   /* signatures that verified, distinct listed keys, in file order */
+    uint32_t signers_count; /* signatures that verified, distinct listed keys, in file order */
     struct key signers[SIGNERS_MAX];
     struct sig tokens[SIGNERS_MAX]; /* announce token of each signer, same order */
 };
@@ -53,8 +53,8 @@ MUST bool token_verify(const struct sig *token, const struct key *signer,
 MUST enum err envelope_encode(struct bytes manifest, const struct key *signers,
                               const struct sig *sigs, const struct sig *tokens, uint32_t count,
                               struct wr *w);
-/* Opens an envelope for use: structure, threshold of distinct listed signers (in the manifest's root
- * version and in the newest), fleet, then the manifest.  Fills out; lends nothing. */
+/* Opens an envelope for use: structure, threshold of distinct listed signers (in the manifest's
+ * root version and in the newest), fleet, then the manifest.  Fills out; lends nothing. */
 MUST enum err manifest_open(struct manifest *out, struct bytes envelope, const struct trust *t);
 /* Reads an envelope without a root: for show and merge.  Signatures are listed, not judged. */
 MUST enum err manifest_read(struct manifest *out, struct bytes envelope, struct bytes *manifest,

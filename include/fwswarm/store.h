@@ -15,13 +15,13 @@
 struct store;
 
 struct store_options {
-    const char *dir;         /* made (0700) when absent; "" = a scratch directory, removed at close */
-    const char *image_path;  /* NULL, or the file or block device that holds slot images */
-    struct digest fleet;     /* E_FOREIGN when the directory belongs to another fleet or node */
+    const char *dir; /* made (0700) when absent; "" = a scratch directory, removed at close */
+    const char *image_path; /* NULL, or the file or block device that holds slot images */
+    struct digest fleet;    /* E_FOREIGN when the directory belongs to another fleet or node */
     struct key node;
-    uint32_t slots;          /* images at once */
-    uint64_t reserve;        /* bytes that must stay free on the file system */
-    uint64_t map_size;       /* LMDB map, fixed; 0 = default */
+    uint32_t slots;    /* images at once */
+    uint64_t reserve;  /* bytes that must stay free on the file system */
+    uint64_t map_size; /* LMDB map, fixed; 0 = default */
 };
 
 /* E_FOREIGN, E_NEWER (format), E_BUSY (another process has it), E_READONLY, E_PERM, E_FULL, E_IO;
@@ -30,8 +30,8 @@ MUST enum err store_open(struct store **out, const struct store_options *opt, st
 void store_close(struct store *s);
 
 /* Calls back for each record in object order; data is lent. */
-MUST enum err store_records(struct store *s, void (*each)(void *ctx, uint32_t object,
-                                                          struct bytes data), void *ctx);
+MUST enum err store_records(struct store *s,
+                            void (*each)(void *ctx, uint32_t object, struct bytes data), void *ctx);
 /* Copies a record out; *n = its length.  E_NOENT, E_OVERSIZED. */
 MUST enum err store_record_get(struct store *s, uint32_t object, uint8_t *out, size_t cap,
                                size_t *n);
@@ -53,8 +53,8 @@ const char *store_image_path(struct store *s, uint32_t slot);
  * is not as said. */
 MUST enum err store_image_import(struct store *s, uint32_t slot, const char *path,
                                  const struct digest *root, const struct digest *digest,
-                                 const struct geometry *g, void (*progress)(void *ctx, uint64_t done),
-                                 void *ctx);
+                                 const struct geometry *g,
+                                 void (*progress)(void *ctx, uint64_t done), void *ctx);
 
 /* ---- reads (any thread; no copy but into out) ---- */
 MUST enum err store_read(struct store *s, uint32_t slot, uint64_t off, uint32_t len, uint8_t *out);
@@ -88,9 +88,11 @@ MUST enum err store_digest(struct store *s, uint32_t slot, struct digest *out);
 MUST enum err file_digest(const char *path, struct digest *out, uint64_t *size);
 /* Reads a whole small file into malloc'd memory (the caller frees); E_OVERSIZED beyond cap. */
 MUST enum err file_read(const char *path, size_t cap, uint8_t **out, size_t *n);
-/* Writes through a temporary file, fsync, rename, fsync of the directory.  E_EXISTS unless force. */
+/* Writes through a temporary file, fsync, rename, fsync of the directory.  E_EXISTS unless force.
+ */
 MUST enum err file_write(const char *path, struct bytes data, uint32_t mode, bool force);
 /* A tree and flat digest of a file in one pass: for signing. */
 MUST enum err file_tree(const char *path, struct geometry *g, struct digest *root,
-                        struct digest *digest, void (*progress)(void *ctx, uint64_t done), void *ctx);
+                        struct digest *digest, void (*progress)(void *ctx, uint64_t done),
+                        void *ctx);
 enum err err_from_errno(int e);

@@ -4,16 +4,17 @@
  * digests to a power of two; node = SHA-256(left || right).  BEP 52 does not separate leaves from
  * nodes, so a hash is only ever judged at the exact depth that the signed length implies.
  *
- * Leaf hashes travel and are stored in *chunks*: the hashes of 512 blocks (8 MiB of image), then the
- * uncle hashes from that subtree up to the root.  A tree of fewer leaves is one chunk of all of its
- * padded leaves without uncles.  A chunk proves itself against the root, so each is one message. */
+ * Leaf hashes travel and are stored in *chunks*: the hashes of 512 blocks (8 MiB of image), then
+ * the uncle hashes from that subtree up to the root.  A tree of fewer leaves is one chunk of all of
+ * its padded leaves without uncles.  A chunk proves itself against the root, so each is one
+ * message. */
 #pragma once
 
 #include "fwswarm/bytes.h"
 
 /* Not BLOCK_SIZE: <linux/fs.h> takes that name for 1,024. */
-#define BLOCK_LEN 16384u
-#define CHUNK_BLOCKS 512u
+#define BLOCK_LEN       16384u
+#define CHUNK_BLOCKS    512u
 #define CHUNK_PROOF_MAX 24u
 /* Longest chunk record in bytes. */
 #define CHUNK_MAX (32u * (CHUNK_BLOCKS + CHUNK_PROOF_MAX))

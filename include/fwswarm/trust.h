@@ -9,16 +9,16 @@
 #include "fwswarm/bytes.h"
 #include "fwswarm/crypto.h"
 
-#define ROOT_KEYS_MAX 8u      /* of each kind: root, release, enrolment, publisher */
-#define ROOT_VERIFY_MAX 32u   /* verify nodes */
-#define ROOT_BYTES_MAX 8192u  /* one encoded, signed root */
-#define ROOT_CHAIN_MAX 8u     /* roots taken inline in one handshake */
-#define ROOT_PAST_MAX 8u      /* older roots whose release keys are remembered */
-#define CERT_BYTES_MAX 256u
-#define REVOKED_RANGES_MAX 512u
+#define ROOT_KEYS_MAX         8u    /* of each kind: root, release, enrolment, publisher */
+#define ROOT_VERIFY_MAX       32u   /* verify nodes */
+#define ROOT_BYTES_MAX        8192u /* one encoded, signed root */
+#define ROOT_CHAIN_MAX        8u    /* roots taken inline in one handshake */
+#define ROOT_PAST_MAX         8u    /* older roots whose release keys are remembered */
+#define CERT_BYTES_MAX        256u
+#define REVOKED_RANGES_MAX    512u
 #define REVOCATIONS_BYTES_MAX 12288u
-#define WITHDRAWAL_BYTES_MAX 1024u
-#define MODEL_MAX 64u         /* bytes of a model name, [A-Za-z0-9._+~-] */
+#define WITHDRAWAL_BYTES_MAX  1024u
+#define MODEL_MAX             64u /* bytes of a model name, [A-Za-z0-9._+~-] */
 
 enum role { ROLE_NORMAL = 0, ROLE_VERIFY = 1, ROLE_GATEWAY = 2, ROLE_PUBLISHER = 3 };
 const char *role_name(enum role r);
@@ -44,7 +44,10 @@ struct root {
     uint32_t enrol_count, enrol_threshold; /* threshold: signatures on a revocation list */
     struct enrol_lease enrol[ROOT_KEYS_MAX];
     uint32_t verify_count;
-    struct { struct key key; uint32_t index; } verify[ROOT_VERIFY_MAX];
+    struct {
+        struct key key;
+        uint32_t index;
+    } verify[ROOT_VERIFY_MAX];
     struct key audit; /* an X25519 public key for sealed alarms */
 };
 
@@ -62,7 +65,10 @@ struct revocations {
 struct trust {
     struct root root;
     uint32_t past_count; /* who could sign under the newest roots before it, oldest first */
-    struct { uint32_t version; struct key_set release, root, enrol; } past[ROOT_PAST_MAX];
+    struct {
+        uint32_t version;
+        struct key_set release, root, enrol;
+    } past[ROOT_PAST_MAX];
     struct revocations revoked;
 };
 

@@ -10,18 +10,18 @@
 
 #define WIRE_PROTOCOL_MIN 1u
 #define WIRE_PROTOCOL_MAX 1u
-#define WIRE_HEAD_MAX 1024u
-#define WIRE_BODY_MAX 17408u
+#define WIRE_HEAD_MAX     1024u
+#define WIRE_BODY_MAX     17408u
 #define WIRE_LENGTH_BYTES 4u
 
 /* struct msg_have { uint32_t piece; }; ... one for each row.  VAR and REST fields are views lent
  * from the head that was decoded. A message without fields has one unused byte. */
-#define U8_FIELD(f, cap) uint8_t f;
-#define U16_FIELD(f, cap) uint16_t f;
-#define U32_FIELD(f, cap) uint32_t f;
-#define U64_FIELD(f, cap) uint64_t f;
-#define FIX_FIELD(f, cap) uint8_t f[cap];
-#define VAR_FIELD(f, cap) struct bytes f;
+#define U8_FIELD(f, cap)   uint8_t f;
+#define U16_FIELD(f, cap)  uint16_t f;
+#define U32_FIELD(f, cap)  uint32_t f;
+#define U64_FIELD(f, cap)  uint64_t f;
+#define FIX_FIELD(f, cap)  uint8_t f[cap];
+#define VAR_FIELD(f, cap)  struct bytes f;
 #define REST_FIELD(f, cap) struct bytes f;
 
 #define MSG(name, id, doc)                                                                         \
