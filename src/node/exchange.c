@@ -47,6 +47,23 @@ static uint32_t asks_live(const struct nlink *l)
     return count;
 }
 
+/* What comes finds room among the stores: blocks and chunks are asked for only while it is there.
+ */
+static bool room_to_ask(const struct node *n)
+{
+    return n->asks_out + n->ops_used < n->lim.store_ops;
+}
+
+/* The chunk asked of this stream will not come, or not from here. */
+static void chunk_unask(struct node *n, struct slot *s, struct stream *st)
+{
+    if (st->chunk_out == NONE)
+        return;
+    picker_chunk_failed(s->picker, st->chunk_out);
+    st->chunk_out = NONE;
+    n->asks_out--;
+}
+
 /* ---- streams come and go ---- */
 
 /* Gives back all that this link was asked for or told us of one image. */
@@ -61,8 +78,7 @@ static void stream_clear(struct node *n, struct nlink *l, uint32_t slot)
             picker_unask(s->picker, l->asks[i].block);
         ask_remove(n, l, i);
     }
-    if (st->chunk_out != NONE)
-        picker_chunk_failed(s->picker, st->chunk_out);
+    chunk_unask(n, s, st);
     if (st->far_greeted)
         picker_peer_remove(s->picker, bytes_of(st->bits, (s->geo.pieces + 7) / 8));
     upload_stream_gone(n, l, slot);
@@ -237,24 +253,34 @@ static void far_lost(struct node *n, struct nlink *l, uint32_t slot, uint32_t pi
 
 /* ---- what arrives ---- */
 
+/* Takes the first of the free places, which are a list through `index`. */
 static uint32_t op_alloc(struct node *n)
 {
-    for (uint32_t i = 0; i < n->lim.store_ops; i++) {
-        uint32_t at = (n->ops_used + i) % n->lim.store_ops;
-        if (!n->ops[at].used)
-            return at;
-    }
-    return NONE;
+    uint32_t op = n->ops_free;
+    assert(op < n->lim.store_ops && !n->ops[op].used);
+    n->ops_free = n->ops[op].index;
+    n->ops_used++;
+    return op;
+}
+
+static struct store_op op_free(struct node *n, uint32_t op)
+{
+    assert(op < n->lim.store_ops && n->ops[op].used);
+    struct store_op was = n->ops[op];
+    n->ops[op].used = false;
+    n->ops[op].index = n->ops_free;
+    n->ops_free = op;
+    n->ops_used--;
+    return was;
 }
 
 static void store_begin(struct node *n, struct nlink *l, uint32_t slot, bool chunk, uint32_t index,
                         const struct event *ev)
 {
     uint32_t op = op_alloc(n);
-    assert(op != NONE && !n->store.due); /* asks are bounded by stores; bodies are drained */
+    assert(!n->store.due); /* bodies are drained */
     n->ops[op] =
         (struct store_op){true, chunk, (uint16_t)slot, index, link_index(n, l), ev->msg.body_len};
-    n->ops_used++;
     n->slots[slot].stores++;
     l->stores++;
     n->store.due = true;
@@ -325,7 +351,7 @@ static void on_piece(struct node *n, struct nlink *l, uint32_t slot, const struc
     window_update(n, l, took);
     l->ready = true;
     bool wanted = late ? picker_received_late(s->picker, block) : picker_received(s->picker, block);
-    if (!wanted || n->ops_used >= n->lim.store_ops) {
+    if (!wanted || (late && !room_to_ask(n))) {
         if (wanted)
             picker_failed(s->picker, block);
         s->bytes_wasted += ev->msg.body_len;
@@ -403,8 +429,9 @@ void exchange_hash_reply(struct node *n, struct nlink *l, const struct wire_msg 
             continue;
         st->chunk_out = NONE;
         st->chunk_deadline = 0;
+        n->asks_out--;
         l->ready = true;
-        if (m->id == MSG_hash_reject || n->ops_used >= n->lim.store_ops) {
+        if (m->id == MSG_hash_reject) {
             picker_chunk_failed(s->picker, chunk);
             st->chunk_deadline = n->now + CHUNK_PAUSE;
             return;
@@ -514,10 +541,8 @@ static void store_failed(struct node *n, struct nlink *l, const struct store_op 
 
 void exchange_stored(struct node *n, const struct event *ev)
 {
-    assert(ev->op >= 1 && ev->op <= n->lim.store_ops && n->ops[ev->op - 1].used);
-    struct store_op op = n->ops[ev->op - 1];
-    n->ops[ev->op - 1].used = false;
-    n->ops_used--;
+    assert(ev->op >= 1);
+    struct store_op op = op_free(n, ev->op - 1);
     struct slot *s = &n->slots[op.slot];
     s->stores--;
     struct nlink *l = op.link != NONE ? &n->links[op.link] : NULL;
@@ -583,7 +608,7 @@ static bool next_chunk(struct node *n, struct nlink *l, uint32_t slot, struct ac
 {
     struct stream *st = stream_of(n, link_index(n, l), slot);
     struct slot *s = &n->slots[slot];
-    if (st->chunk_out != NONE || n->now < st->chunk_deadline || n->ops_used >= n->lim.store_ops)
+    if (st->chunk_out != NONE || n->now < st->chunk_deadline || !room_to_ask(n))
         return false;
     uint32_t chunk =
         picker_next_chunk(s->picker, bytes_of(st->bits, (s->geo.pieces + 7) / 8), &n->rng);
@@ -591,6 +616,7 @@ static bool next_chunk(struct node *n, struct nlink *l, uint32_t slot, struct ac
         return false;
     st->chunk_out = chunk;
     st->chunk_deadline = n->now + CHUNK_TIMEOUT;
+    n->asks_out++;
     struct wire_msg m;
     memset(&m, 0, sizeof(m));
     m.id = MSG_hash_request;
@@ -625,7 +651,7 @@ static bool next_block(struct node *n, struct nlink *l, uint32_t slot, struct ac
     const struct slot *s = &n->slots[slot];
     uint32_t window = l->misses >= MISSES_SLOW ? 1 : l->window;
     if (!st->far_unchoked || l->asks_count >= n->lim.requests || asks_live(l) >= window ||
-        n->asks_out + n->ops_used >= n->lim.store_ops || !bucket_ready(&n->down, n->now))
+        !room_to_ask(n) || !bucket_ready(&n->down, n->now))
         return false;
     /* The select goes first, so that no block is chosen for a message that is not this one. */
     if (st->want && upload_select(n, l, slot, act, head))
@@ -747,8 +773,7 @@ void exchange_time(struct node *n, struct nlink *l)
     for (uint32_t i = 0; i < n->lim.images; i++) {
         struct stream *st = stream_of(n, link_index(n, l), i);
         if (st->chunk_out != NONE && n->now >= st->chunk_deadline) {
-            picker_chunk_failed(n->slots[i].picker, st->chunk_out);
-            st->chunk_out = NONE;
+            chunk_unask(n, &n->slots[i], st);
             st->chunk_deadline = n->now + CHUNK_PAUSE;
             l->misses++;
         }

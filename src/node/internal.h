@@ -192,7 +192,7 @@ struct slot {
 struct store_op {
     bool used, chunk;
     uint16_t slot;
-    uint32_t index; /* block or chunk */
+    uint32_t index; /* block or chunk; of a free place: the next free one */
     uint32_t link;  /* index into the link table */
     uint32_t len;
 };
@@ -266,7 +266,9 @@ struct node {
     struct bans bans;
     struct table table;
     struct store_op *ops;
-    uint32_t ops_used, asks_out;
+    uint32_t ops_free; /* the first free place of ops */
+    uint32_t ops_used;
+    uint32_t asks_out; /* blocks and chunks that may still come, each with a place kept for it */
     struct {
         bool due;
         struct span at;

@@ -127,6 +127,8 @@ struct node *node_init(void *mem, const struct limits *lim, const struct node_co
     memset(mem, 0, node_size(lim));
     struct node *n;
     lay_out(mem, lim, &n);
+    for (uint32_t i = 0; i < lim->store_ops; i++)
+        n->ops[i].index = i + 1;
     n->conf = *conf;
     n->log = log;
     rng_init(&n->rng, seed);
