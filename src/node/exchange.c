@@ -64,6 +64,44 @@ static void chunk_unask(struct node *n, struct slot *s, struct stream *st)
     n->asks_out--;
 }
 
+/* ---- origins are spared ---- */
+
+/* What a neighbour holds is left to the neighbours, as long as they give more than this origin. */
+static bool origin_spared(struct node *n, struct nlink *l, const struct slot *s)
+{
+    if (!l->origin || n->conf.role == ROLE_VERIFY || picker_in_endgame(s->picker))
+        return false;
+    return meter_rate(&n->from_peers, n->now) > meter_rate(&l->down, n->now);
+}
+
+/* What may be asked of this link: what it holds, less what is left to others. */
+static struct bytes askable(struct node *n, struct nlink *l, uint32_t slot, uint8_t *scratch)
+{
+    const struct slot *s = &n->slots[slot];
+    const struct stream *st = stream_of(n, link_index(n, l), slot);
+    uint32_t len = (s->geo.pieces + 7) / 8;
+    if (!origin_spared(n, l, s))
+        return bytes_of(st->bits, len);
+    for (uint32_t i = 0; i < len; i++)
+        scratch[i] = (uint8_t)(st->bits[i] & ~s->at_peers[i]);
+    return bytes_of(scratch, len);
+}
+
+/* After a neighbour went or lost something. */
+static void at_peers_update(struct node *n, uint32_t slot)
+{
+    struct slot *s = &n->slots[slot];
+    uint32_t len = (s->geo.pieces + 7) / 8;
+    memset(s->at_peers, 0, (n->lim.pieces + 7) / 8);
+    for (uint32_t i = 0; i < n->lim.links; i++) {
+        const struct stream *st = stream_of(n, i, slot);
+        if (!link_live(&n->links[i]) || n->links[i].origin || !st->far_greeted)
+            continue;
+        for (uint32_t k = 0; k < len; k++)
+            s->at_peers[k] |= st->bits[k];
+    }
+}
+
 /* ---- streams come and go ---- */
 
 /* Gives back all that this link was asked for or told us of one image. */
@@ -79,7 +117,8 @@ static void stream_clear(struct node *n, struct nlink *l, uint32_t slot)
         ask_remove(n, l, i);
     }
     chunk_unask(n, s, st);
-    if (st->far_greeted)
+    bool had_greeted = st->far_greeted;
+    if (had_greeted)
         picker_peer_remove(s->picker, bytes_of(st->bits, (s->geo.pieces + 7) / 8));
     upload_stream_gone(n, l, slot);
     bool open_sent = st->open_sent, open_got = st->open_got, shut_due = st->shut_due;
@@ -93,6 +132,8 @@ static void stream_clear(struct node *n, struct nlink *l, uint32_t slot)
     st->lost = NONE;
     st->chunk_out = NONE;
     st->haves_at = USEC_NEVER;
+    if (had_greeted && !l->origin)
+        at_peers_update(n, slot);
 }
 
 void exchange_stream_closed(struct node *n, struct nlink *l, uint32_t slot)
@@ -162,8 +203,10 @@ static void interest(struct node *n, struct nlink *l, uint32_t slot)
 {
     struct stream *st = stream_of(n, link_index(n, l), slot);
     const struct slot *s = &n->slots[slot];
+    uint8_t scratch[PIECES_BITS_MAX];
+    st->interest_at = n->now;
     st->want = s->state == RELEASE_FETCHING && s->opened && st->far_greeted &&
-               picker_wants(s->picker, bytes_of(st->bits, (s->geo.pieces + 7) / 8));
+               picker_wants(s->picker, askable(n, l, slot, scratch));
     if (st->want != st->want_sent || st->want)
         l->ready = true;
 }
@@ -200,6 +243,8 @@ static void far_greets(struct node *n, struct nlink *l, uint32_t slot, struct by
         st->far_have += bit_get(st->bits, p) ? 1 : 0;
     st->far_greeted = true;
     picker_peer_add(s->picker, bytes_of(st->bits, len));
+    for (uint32_t i = 0; i < len && !l->origin; i++)
+        s->at_peers[i] |= st->bits[i];
     interest(n, l, slot);
     upload_plan(n);
     l->ready = true;
@@ -216,9 +261,12 @@ static void far_has(struct node *n, struct nlink *l, uint32_t slot, uint32_t pie
     if (bit_get(st->bits, piece))
         return;
     bit_set(st->bits, piece);
+    if (!l->origin)
+        bit_set(s->at_peers, piece);
     st->far_have++;
     picker_peer_have(s->picker, piece);
-    if (s->state == RELEASE_FETCHING && !picker_has(s->picker, piece))
+    if (s->state == RELEASE_FETCHING && !picker_has(s->picker, piece) &&
+        (!origin_spared(n, l, s) || !bit_get(s->at_peers, piece)))
         st->want = true;
     l->ready = true;
 }
@@ -248,6 +296,7 @@ static void far_lost(struct node *n, struct nlink *l, uint32_t slot, uint32_t pi
     bit_clear(st->bits, piece);
     st->far_have--;
     picker_peer_lost(s->picker, piece);
+    at_peers_update(n, slot);
     interest(n, l, slot);
 }
 
@@ -348,6 +397,8 @@ static void on_piece(struct node *n, struct nlink *l, uint32_t slot, const struc
     l->bytes_down += ev->msg.body_len;
     n->bytes_down += ev->msg.body_len;
     meter_add(&l->down, n->now, ev->msg.body_len);
+    if (!l->origin)
+        meter_add(&n->from_peers, n->now, ev->msg.body_len);
     window_update(n, l, took);
     l->ready = true;
     bool wanted = late ? picker_received_late(s->picker, block) : picker_received(s->picker, block);
@@ -630,7 +681,6 @@ static bool next_chunk(struct node *n, struct nlink *l, uint32_t slot, struct ac
 
 static uint32_t choose_block(struct node *n, struct nlink *l, uint32_t slot)
 {
-    struct stream *st = stream_of(n, link_index(n, l), slot);
     struct slot *s = &n->slots[slot];
     uint32_t mine[512];
     uint32_t count = 0;
@@ -640,8 +690,9 @@ static uint32_t choose_block(struct node *n, struct nlink *l, uint32_t slot)
                 mine[count++] = l->asks[i].block;
         }
     }
-    return picker_next(s->picker, link_index(n, l), bytes_of(st->bits, (s->geo.pieces + 7) / 8),
-                       mine, count, &n->rng);
+    uint8_t scratch[PIECES_BITS_MAX];
+    return picker_next(s->picker, link_index(n, l), askable(n, l, slot, scratch), mine, count,
+                       &n->rng);
 }
 
 static bool next_block(struct node *n, struct nlink *l, uint32_t slot, struct action *act,
@@ -710,6 +761,14 @@ static bool peers_wanted(const struct node *n)
     return false;
 }
 
+/* An origin that was spared is worth another look when the neighbours have become slow. */
+static bool interest_may_grow(const struct node *n, const struct nlink *l, uint32_t slot)
+{
+    const struct stream *st = stream_of(n, link_index(n, l), slot);
+    return l->origin && n->conf.role != ROLE_VERIFY && !st->want && st->far_greeted &&
+           n->slots[slot].state == RELEASE_FETCHING && n->slots[slot].opened;
+}
+
 usec exchange_deadline(const struct node *n, const struct nlink *l)
 {
     usec t = USEC_NEVER;
@@ -723,6 +782,8 @@ usec exchange_deadline(const struct node *n, const struct nlink *l)
             continue;
         if (st->haves_at < t)
             t = st->haves_at;
+        if (interest_may_grow(n, l, i) && st->interest_at + SEC < t)
+            t = st->interest_at + SEC;
         if (st->chunk_deadline > n->now && n->slots[i].state == RELEASE_FETCHING &&
             st->chunk_deadline < t)
             t = st->chunk_deadline;
@@ -772,6 +833,8 @@ void exchange_time(struct node *n, struct nlink *l)
         return;
     for (uint32_t i = 0; i < n->lim.images; i++) {
         struct stream *st = stream_of(n, link_index(n, l), i);
+        if (interest_may_grow(n, l, i) && n->now >= st->interest_at + SEC)
+            interest(n, l, i);
         if (st->chunk_out != NONE && n->now >= st->chunk_deadline) {
             chunk_unask(n, &n->slots[i], st);
             st->chunk_deadline = n->now + CHUNK_PAUSE;

@@ -26,9 +26,10 @@
 #include "track/table.h"
 
 #define NONE                 UINT32_MAX
-#define FAR_OPENS            8u /* slots of the other side remembered per link */
-#define PENDING_GETS         4u /* objects asked of us and not yet answered, per link */
-#define PENDING_CHUNKS       4u /* chunk requests of a link waiting here */
+#define PIECES_BITS_MAX      256u /* bytes of a bitmap of 2,048 pieces */
+#define FAR_OPENS            8u   /* slots of the other side remembered per link */
+#define PENDING_GETS         4u   /* objects asked of us and not yet answered, per link */
+#define PENDING_CHUNKS       4u   /* chunk requests of a link waiting here */
 #define CANCELS              8u
 #define SENT_RING            32u /* blocks last sent on a link, for judging bad_block */
 #define WANTS                8u  /* small objects wanted at once */
@@ -77,6 +78,8 @@ struct stream {
     uint32_t lost;         /* a piece to withdraw, or NONE */
     uint32_t far_have;     /* pieces it holds */
     uint32_t served;       /* blocks served since unchoked */
+    usec asked;            /* when it last asked us for a block */
+    usec interest_at;      /* when our interest in it was last judged */
     usec turned;           /* when it was last unchoked or choked */
     uint32_t served_total; /* blocks ever served */
     uint32_t chunk_out;    /* chunk asked of it, or NONE */
@@ -176,6 +179,7 @@ struct slot {
     struct picker *picker;
     uint16_t *gained; /* pieces in the order they were gained, limits.pieces */
     uint32_t gained_count;
+    uint8_t *at_peers; /* pieces that a neighbour holds which is no origin, limits.pieces bits */
     uint64_t bytes_origin, bytes_peer, bytes_resumed, bytes_up, bytes_wasted;
     uint32_t recheck; /* a block to hash again, or NONE */
     usec since, complete_at;
@@ -301,10 +305,11 @@ struct node {
     } fresh;
     usec fresh_at, rehash_at;
     uint64_t cases[5], jointly, mismatches, bytes_up, bytes_down;
-    uint64_t queued;      /* bytes handed to all links and not yet sent */
-    struct meter sending; /* bytes that leave, all links */
-    bool held_back;       /* blocks wait because enough is queued already */
-    uint32_t unchoked;    /* streams being served */
+    uint64_t queued;         /* bytes handed to all links and not yet sent */
+    struct meter from_peers; /* payload from neighbours that are no origins */
+    struct meter sending;    /* bytes that leave, all links */
+    bool held_back;          /* blocks wait because enough is queued already */
+    uint32_t unchoked;       /* streams being served */
 };
 
 /* ---- small helpers ---- */
@@ -484,6 +489,7 @@ void exchange_hash_reply(struct node *n, struct nlink *l, const struct wire_msg 
 
 /* ---- upload.c ---- */
 void upload_plan(struct node *n); /* choose whom to serve; called when something changed */
+usec upload_deadline(const struct node *n, const struct nlink *l);
 bool upload_next_control(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
 bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
 void upload_on_request(struct node *n, struct nlink *l, uint32_t slot, const struct msg_request *m);

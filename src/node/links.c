@@ -701,6 +701,8 @@ usec link_deadline(const struct node *n, const struct nlink *l)
         spare = spare > n->now ? spare : n->now + SEC / 4;
         t = spare < t ? spare : t;
     }
+    usec u = upload_deadline(n, l);
+    t = u < t ? u : t;
     usec x = exchange_deadline(n, l);
     return x < t ? x : t;
 }

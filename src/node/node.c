@@ -57,9 +57,11 @@ static void carve_slots(struct node *n, struct carve *c, const struct limits *li
     for (uint32_t i = 0; i < lim->images; i++) {
         void *picker = carve(c, picker_size(lim));
         void *gained = carve(c, sizeof(uint16_t) * lim->pieces);
+        void *at_peers = carve(c, (lim->pieces + 7) / 8);
         if (n != NULL) {
             n->slots[i].picker = picker_init(picker, lim);
             n->slots[i].gained = gained;
+            n->slots[i].at_peers = at_peers;
             n->slots[i].recheck = NONE;
         }
     }
@@ -201,6 +203,7 @@ static void start(struct node *n, const struct start *s)
     hash_domain(&tag, "fwswarm-lan", digest_bytes(&n->trust.root.fleet), (struct bytes){NULL, 0});
     memcpy(n->fleet_tag, tag.b, sizeof(n->fleet_tag));
     meter_init(&n->sending, n->now);
+    meter_init(&n->from_peers, n->now);
     bucket_init(&n->up, n->conf.up_rate, n->now);
     bucket_init(&n->down, n->conf.down_rate, n->now);
     bucket_init(&n->datagrams, LAN_BUCKET_RATE, n->now);
@@ -338,6 +341,7 @@ static void timers(struct node *n)
         if (n->links[i].phase != LINK_FREE)
             link_time(n, &n->links[i]);
     }
+    upload_plan(n);
     objects_time(n);
     install_time(n);
     if (n->conf.lan && n->loaded)

@@ -174,10 +174,12 @@ static void slot_fill(struct slot *s, const struct manifest *m)
 {
     struct picker *picker = s->picker;
     uint16_t *gained = s->gained;
+    uint8_t *at_peers = s->at_peers;
     bool shut_due = s->shut_due, shut_remove = s->shut_remove; /* of the image that was here */
     memset(s, 0, sizeof(*s));
     s->picker = picker;
     s->gained = gained;
+    s->at_peers = at_peers;
     s->shut_due = shut_due;
     s->shut_remove = shut_remove;
     s->recheck = NONE;

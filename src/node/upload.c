@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define QUANTUM_BLOCKS   16u
+#define IDLE_TIME        (SEC / 2)
 #define QUEUE_LEAST      BLOCK_LEN
 #define QUANTUM_TIME     SEC /* a turn costs a round trip, so it is worth a while */
 #define CHOKE_GRACE      SEC /* requests that crossed a choke are still served */
@@ -68,14 +69,35 @@ static bool find_deprived(struct node *n, uint32_t *link, uint32_t *slot, uint64
     return found;
 }
 
+/* Served, and asks for nothing: its place is another's as soon as one waits. */
+static bool idle(const struct node *n, uint32_t link, const struct stream *st)
+{
+    usec since = st->turned > st->asked ? st->turned : st->asked;
+    return n->links[link].uploads_count == 0 && n->now >= since + IDLE_TIME;
+}
+
+/* When an idle place must be looked at again. */
+usec upload_deadline(const struct node *n, const struct nlink *l)
+{
+    usec t = USEC_NEVER;
+    for (uint32_t s = 0; s < n->lim.images && l->uploads_count == 0; s++) {
+        const struct stream *st = stream_of(n, link_index(n, l), s);
+        usec since = st->turned > st->asked ? st->turned : st->asked;
+        if (st->unchoked && since + IDLE_TIME > n->now && since + IDLE_TIME < t)
+            t = since + IDLE_TIME;
+    }
+    return t;
+}
+
 void upload_plan(struct node *n)
 {
     uint32_t link = 0, slot = 0;
     uint64_t value = 0;
+    bool waiting = find_deprived(n, &link, &slot, &value);
     for (uint32_t i = 0; i < n->lim.links && n->unchoked > 0; i++) {
         for (uint32_t s = 0; s < n->lim.images; s++) {
             struct stream *st = stream_of(n, i, s);
-            if (st->unchoked && !st->far_want) {
+            if (st->unchoked && (!st->far_want || (waiting && idle(n, i, st)))) {
                 st->unchoked = false;
                 st->turned = n->now;
                 n->unchoked--;
@@ -145,6 +167,7 @@ void upload_on_request(struct node *n, struct nlink *l, uint32_t slot, const str
             link_close(n, l, E_FLOOD);
         return;
     }
+    st->asked = n->now;
     bool crossed = !st->unchoked && st->turned != 0 && n->now < st->turned + CHOKE_GRACE;
     bool refuse = (!st->unchoked && !crossed) || !picker_has(s->picker, m->piece);
     uint32_t at = (l->uploads_head + l->uploads_count++) % n->lim.uploads;
