@@ -86,7 +86,8 @@ static enum err save_slice(struct db *d, MDB_txn *txn, struct image *img, uint32
             (uint8_t)(__atomic_load_n(&img->blocks[at], __ATOMIC_ACQUIRE) | img->pending[at]);
         any |= slice[i];
     }
-    MDB_val k = image_key_chunk(&img->key, chunk), v = {SLICE, slice};
+    struct image_key key = img->key;
+    MDB_val k = image_key_chunk(&key, chunk), v = {SLICE, slice};
     int rc = any ? mdb_put(txn, d->blocks, &k, &v, 0) : mdb_del(txn, d->blocks, &k, NULL);
     return rc == MDB_NOTFOUND ? E_OK : db_err(d, rc, "mark");
 }

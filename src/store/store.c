@@ -91,9 +91,10 @@ static enum err take_lock(struct store *s)
         return fail(s, path, "lock", errno);
     ssize_t n = pread(s->lock_fd, pid, sizeof pid - 1, 0);
     pid[n > 0 ? n : 0] = '\0';
+    pid[strspn(pid, "0123456789")] = '\0';
     log_error(s->log, "store.busy",
-              "path=%s pid=%d mend=\"stop the other process or choose another directory\"",
-              show_path(shown, path), atoi(pid));
+              "path=%s pid=%s mend=\"stop the other process or choose another directory\"",
+              show_path(shown, path), pid);
     return E_BUSY;
 }
 
