@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define HASH_BUFFER (16u * BLOCK_LEN)
+#define HASH_BUFFER ((size_t)16 * BLOCK_LEN)
 
 enum err err_from_errno(int e)
 {
@@ -117,6 +117,7 @@ enum err fd_pwrite(int fd, const void *data, size_t n, uint64_t off)
 enum err fd_size(int fd, uint64_t *size)
 {
     struct stat st;
+    *size = 0;
     if (fstat(fd, &st) != 0)
         return err_from_errno(errno);
     if (S_ISREG(st.st_mode)) {
