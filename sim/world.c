@@ -108,6 +108,8 @@ static void do_tell(struct world *w, uint32_t node, const struct action *act)
         world_schedule(w, w->now, TICK_REHASHED, node, n->boot, 0);
         return;
     case TELL_HELD_AT:
+    case TELL_STOPPED_AT:
+    case TELL_TRUSTED_AT:
     case TELL_TRUST:
         return;
     }

@@ -167,12 +167,14 @@ enum action_type {
 };
 
 enum tell {
-    TELL_INSTALL,   /* start the installer for slot -> ORDER_INSTALLED */
-    TELL_HELD,      /* slot is complete and verified */
-    TELL_CONFIRMED, /* slot's release is confirmed */
-    TELL_REHASH,    /* hash what runs now again -> ORDER_CURRENT */
-    TELL_HELD_AT,   /* a verify node says it holds slot whole (publisher) */
-    TELL_TRUST,     /* trust changed: read node_trust() again */
+    TELL_INSTALL,    /* start the installer for slot -> ORDER_INSTALLED */
+    TELL_HELD,       /* slot is complete and verified */
+    TELL_CONFIRMED,  /* slot's release is confirmed */
+    TELL_REHASH,     /* hash what runs now again -> ORDER_CURRENT */
+    TELL_HELD_AT,    /* a verify node says it holds slot whole (publisher) */
+    TELL_STOPPED_AT, /* a verify node says it holds a withdrawal that we hold (publisher) */
+    TELL_TRUSTED_AT, /* a verify node holds our root and revocation list, or newer (publisher) */
+    TELL_TRUST,      /* trust changed: read node_trust() again */
 };
 
 struct action {

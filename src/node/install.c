@@ -249,7 +249,15 @@ static bool install_needed(const struct node *n, const struct slot *s)
 
 void install_consider(struct node *n, struct slot *s)
 {
-    if (!n->loaded || s->state != RELEASE_HELD || !install_needed(n, s))
+    if (!n->loaded || s->state != RELEASE_HELD)
+        return;
+    /* The same image, signed anew, needs no second confirmation. */
+    if (s->confirmed_before && n->current.known && digest_equal(&n->current.digest, &s->m.digest)) {
+        current_identify(n);
+        confirm_slot(n, s);
+        return;
+    }
+    if (!install_needed(n, s))
         return;
     for (uint32_t i = 0; i < n->lim.images; i++) {
         if (n->slots[i].state == RELEASE_INSTALLING)

@@ -172,6 +172,8 @@ struct slot {
     bool opening; /* the host is at it: the place is not free */
     bool
         unserved; /* the installer may be writing where the image lies: until it is checked again */
+    bool taken_over;       /* its storage was an older manifest's of the same image */
+    bool confirmed_before; /* and that one was confirmed */
     bool recheck_all; /* the block check after a flat digest that disagreed */
     uint32_t stores;  /* stores under way */
     struct manifest m;

@@ -118,6 +118,10 @@ void objects_on_state(struct node *n, struct nlink *l, const struct msg_state *m
     l->state_root = m->root_version;
     l->list_root = m->list_root;
     l->list_version = m->list_version;
+    if (n->conf.publish && l->origin && m->root_version >= n->trust.root.version &&
+        release_compare(m->list_root, m->list_version, n->trust.revoked.root_version,
+                        n->trust.revoked.version) >= 0)
+        node_tell(n, TELL_TRUSTED_AT, 0, NULL);
     if (m->root_version > n->trust.root.version)
         objects_want(n, l, KIND_ROOT, n->trust.root.version + 1, NULL);
     else if (release_compare(m->list_root, m->list_version, n->trust.revoked.root_version,
@@ -131,6 +135,8 @@ void objects_on_withdrawn(struct node *n, struct nlink *l, const struct msg_with
     memcpy(id.b, m->manifest, 32);
     if (objects_withdrawn(n, &id) == NULL)
         objects_want(n, l, KIND_WITHDRAWAL, 0, &id);
+    else if (n->conf.publish && l->origin)
+        node_tell(n, TELL_STOPPED_AT, 0, &id);
 }
 
 /* ---- serving ---- */
@@ -294,7 +300,7 @@ enum err objects_take_withdrawal(struct node *n, struct bytes data, uint32_t ind
     enum err e = withdrawal_open(&w, data, &n->trust);
     if (e != E_OK)
         return e;
-    if (!release_wanted_model(n, &w.model))
+    if (!release_wanted_model(n, &w.model) && !n->conf.publish)
         return E_MODEL;
     if (objects_withdrawn(n, &w.manifest) != NULL)
         return E_STALE;

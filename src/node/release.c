@@ -187,6 +187,23 @@ static void slot_fill(struct slot *s, const struct manifest *m)
     s->install_at = USEC_NEVER;
 }
 
+/* An image that is here under an older manifest stays where it is and is taken over: signing it
+ * anew moves no byte. */
+static void take_over(struct node *n, struct slot *s)
+{
+    for (uint32_t i = 0; i < n->lim.images; i++) {
+        struct slot *o = &n->slots[i];
+        if (o == s || !release_slot_used(o) || o->m.size != s->m.size ||
+            !digest_equal(&o->m.tree_root, &s->m.tree_root))
+            continue;
+        s->confirmed_before = o->state == RELEASE_CONFIRMED;
+        bool held_storage = o->opened || o->opening;
+        s->taken_over = s->taken_over || held_storage;
+        release_drop(n, o);
+        o->shut_remove = false;
+    }
+}
+
 /* Older releases of the model that are still on their way have lost their point. */
 static void supersede(struct node *n, const struct slot *s)
 {
@@ -216,7 +233,7 @@ static void begin_fetch(struct node *n, struct slot *s)
         return;
     }
     /* The very image that runs here needs no fetching. */
-    if (n->current.known && digest_equal(&n->current.digest, &s->m.digest) &&
+    if (!s->taken_over && n->current.known && digest_equal(&n->current.digest, &s->m.digest) &&
         n->conf.role != ROLE_VERIFY && !n->conf.publish) {
         release_set_state(n, s, RELEASE_KNOWN);
         return;
@@ -264,6 +281,7 @@ enum err release_take(struct node *n, struct bytes envelope, uint32_t load_slot,
              m.model, m.version, m.sequence, m.size, hex, m.signers_count);
     node_save(n, object_id(OBJ_MANIFEST, slot_index(n, s)), envelope);
     version_compare_own(n, &m.id);
+    take_over(n, s);
     supersede(n, s);
     begin_fetch(n, s);
     announce_news(n);
@@ -576,15 +594,19 @@ static void next_check(struct node *n, struct slot *s, struct action *act)
 
 bool release_next(struct node *n, struct action *act)
 {
+    /* All that is shut goes first: its storage may be opened again under another slot. */
     for (uint32_t i = 0; i < n->lim.images; i++) {
         struct slot *s = &n->slots[i];
-        if (s->shut_due) {
-            s->shut_due = false;
-            act->type = ACT_SHUT;
-            act->shut.slot = i;
-            act->shut.remove = s->shut_remove;
-            return true;
-        }
+        if (!s->shut_due)
+            continue;
+        s->shut_due = false;
+        act->type = ACT_SHUT;
+        act->shut.slot = i;
+        act->shut.remove = s->shut_remove;
+        return true;
+    }
+    for (uint32_t i = 0; i < n->lim.images; i++) {
+        struct slot *s = &n->slots[i];
         if (s->open_due && !s->opening && !s->checking) {
             s->open_due = false;
             s->opening = true;

@@ -86,6 +86,8 @@ static void perform_tell(struct host *h, const struct action *act)
     case TELL_HELD:
     case TELL_CONFIRMED:
     case TELL_HELD_AT:
+    case TELL_STOPPED_AT:
+    case TELL_TRUSTED_AT:
         break;
     }
     if (h->watch.tell != NULL)

@@ -184,6 +184,43 @@ void mesh_free(struct mesh *m)
     free(m);
 }
 
+/* Encodes and signs a release whose manifest is filled in. */
+static void release_sign(struct mesh *m, uint32_t at)
+{
+    struct manifest *mf = &m->release[at].m;
+    enum err e;
+    uint8_t inner[MANIFEST_MAX], outer[MANIFEST_MAX];
+    struct wr iw = wr_of(inner, sizeof(inner)), ow = wr_of(outer, sizeof(outer));
+    e = manifest_encode(mf, &iw);
+    assert(e == E_OK);
+    manifest_id(&mf->id, wr_done(&iw));
+    struct key keys[3];
+    struct sig sigs[3], tokens[3];
+    uint32_t order[3] = {0, 1, 2};
+    for (uint32_t i = 0; i < 3; i++) {
+        for (uint32_t k = i + 1; k < 3; k++) {
+            if (key_compare(&m->release_key[order[k]].pub, &m->release_key[order[i]].pub) < 0) {
+                uint32_t x = order[i];
+                order[i] = order[k];
+                order[k] = x;
+            }
+        }
+    }
+    for (uint32_t i = 0; i < m->release_threshold; i++) {
+        keys[i] = m->release_key[order[i]].pub;
+        manifest_sign(&sigs[i], &m->release_key[order[i]], &mf->id);
+        token_sign(&tokens[i], &m->release_key[order[i]], mf);
+    }
+    e = envelope_encode(wr_done(&iw), keys, sigs, tokens, m->release_threshold, &ow);
+    assert(e == E_OK);
+    m->release[at].envelope_len = wr_len(&ow);
+    m->release[at].envelope = need(wr_len(&ow));
+    memcpy(m->release[at].envelope, outer, wr_len(&ow));
+    e = manifest_open(mf, bytes_of(outer, wr_len(&ow)), &m->trust);
+    assert(e == E_OK);
+    (void)e;
+}
+
 uint32_t mesh_release(struct mesh *m, const char *model, const char *version, uint64_t sequence,
                       uint64_t size)
 {
@@ -217,36 +254,23 @@ uint32_t mesh_release(struct mesh *m, const char *model, const char *version, ui
     model_id(&mf->model_id, &m->root.fleet, mf->model);
     mf->size = size;
     mf->piece_length = BLOCK_LEN;
-    uint8_t inner[MANIFEST_MAX], outer[MANIFEST_MAX];
-    struct wr iw = wr_of(inner, sizeof(inner)), ow = wr_of(outer, sizeof(outer));
-    e = manifest_encode(mf, &iw);
-    assert(e == E_OK);
-    manifest_id(&mf->id, wr_done(&iw));
-    struct key keys[3];
-    struct sig sigs[3], tokens[3];
-    uint32_t order[3] = {0, 1, 2};
-    for (uint32_t i = 0; i < 3; i++) {
-        for (uint32_t k = i + 1; k < 3; k++) {
-            if (key_compare(&m->release_key[order[k]].pub, &m->release_key[order[i]].pub) < 0) {
-                uint32_t x = order[i];
-                order[i] = order[k];
-                order[k] = x;
-            }
-        }
-    }
-    for (uint32_t i = 0; i < m->release_threshold; i++) {
-        keys[i] = m->release_key[order[i]].pub;
-        manifest_sign(&sigs[i], &m->release_key[order[i]], &mf->id);
-        token_sign(&tokens[i], &m->release_key[order[i]], mf);
-    }
-    e = envelope_encode(wr_done(&iw), keys, sigs, tokens, m->release_threshold, &ow);
-    assert(e == E_OK);
-    m->release[at].envelope_len = wr_len(&ow);
-    m->release[at].envelope = need(wr_len(&ow));
-    memcpy(m->release[at].envelope, outer, wr_len(&ow));
-    e = manifest_open(mf, bytes_of(outer, wr_len(&ow)), &m->trust);
-    assert(e == E_OK);
-    (void)e;
+    release_sign(m, at);
+    return at;
+}
+
+uint32_t mesh_release_again(struct mesh *m, uint32_t release, const char *version,
+                            uint64_t sequence)
+{
+    uint32_t at = m->releases++;
+    const struct manifest *was = &m->release[release].m;
+    m->release[at].m = *was;
+    struct manifest *mf = &m->release[at].m;
+    m->release[at].image = need((size_t)was->size);
+    memcpy(m->release[at].image, m->release[release].image, (size_t)was->size);
+    snprintf(mf->version, sizeof(mf->version), "%s", version);
+    mf->sequence = sequence;
+    mf->root_version = m->root.version;
+    release_sign(m, at);
     return at;
 }
 
@@ -474,6 +498,17 @@ static void do_open(struct mesh *m, struct mesh_node *n, const struct action *a)
         push(m, n->index, &ev, NULL);
         return;
     }
+    /* Storage is found by (root, size), whatever slot it was opened for. */
+    for (uint32_t k = 0; k < MESH_SLOTS; k++) {
+        struct mesh_store *o = &n->store[k];
+        if (o == st || !o->used || !digest_equal(&o->root, &a->open.root) ||
+            o->geo.size != a->open.geo.size)
+            continue;
+        struct mesh_store moved = *o;
+        *o = *st;
+        o->used = false;
+        *st = moved;
+    }
     if (!st->used || !digest_equal(&st->root, &a->open.root) || st->geo.size != a->open.geo.size) {
         free(st->data);
         free(st->blocks);
@@ -582,7 +617,14 @@ static void do_tell(struct mesh *m, struct mesh_node *n, const struct action *a)
     case TELL_TRUST:
         n->trusts++;
         return;
+    case TELL_STOPPED_AT:
+        n->stopped_at++;
+        return;
+    case TELL_TRUSTED_AT:
+        n->trusted_at++;
+        return;
     case TELL_REHASH:
+        n->rehashes++;
         return;
     }
 }

@@ -45,7 +45,7 @@ struct mesh_node {
     struct mesh_store store[MESH_SLOTS];
     uint32_t boots;
     /* what it told */
-    uint32_t installs, confirms, held, held_at, trusts;
+    uint32_t installs, confirms, held, held_at, trusts, stopped_at, trusted_at, rehashes;
     struct digest held_digest;
     uint32_t install_slot;
     int32_t install_exit; /* what the pretended installer answers; < 0: never answers */
@@ -101,6 +101,9 @@ void mesh_free(struct mesh *m);
 /* A new release of `size` bytes; returns its number.  model NULL: the mesh's own. */
 uint32_t mesh_release(struct mesh *m, const char *model, const char *version, uint64_t sequence,
                       uint64_t size);
+/* The image of a release under another manifest. */
+uint32_t mesh_release_again(struct mesh *m, uint32_t release, const char *version,
+                            uint64_t sequence);
 /* Starts a node: EV_START, its records, EV_READY. */
 void mesh_start(struct mesh *m, uint32_t node);
 /* Takes a node away at once, as a power cut does; its storage stays. */

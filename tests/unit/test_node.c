@@ -884,6 +884,73 @@ START_TEST(a_publisher_hands_over_a_release_and_hears_that_it_is_held)
 }
 END_TEST
 
+START_TEST(a_publisher_hands_over_withdrawals_and_revocations)
+{
+    struct mesh *m = mesh_make(16, 1, 2, 1);
+    uint32_t one = mesh_release(m, NULL, "1.0", 1, SIZE);
+    mesh_start(m, 0);
+    mesh_seed(m, 0, one);
+    mesh_run(m, m->now + SEC);
+    struct mesh_node *p = &m->node[1];
+    p->signer = m->publisher;
+    p->member =
+        (struct member){.node = m->publisher.pub, .index = UINT32_MAX, .role = ROLE_PUBLISHER};
+    p->conf.role = ROLE_PUBLISHER;
+    p->conf.publish = true;
+    p->conf.model[0] = '\0';
+    p->cert_len = 0;
+    mesh_start(m, 1);
+    uint8_t stop[WITHDRAWAL_BYTES_MAX], list[4096];
+    struct event ev = {0};
+    ev.order.what = ORDER_WITHDRAW;
+    ev.order.data = bytes_of(stop, mesh_withdrawal(m, one, stop, sizeof(stop)));
+    mesh_order(m, 1, &ev);
+    ev = (struct event){0};
+    ev.order.what = ORDER_TRUST;
+    ev.order.data2 = bytes_of(list, mesh_revoke(m, 2, 1, list, sizeof(list)));
+    mesh_order(m, 1, &ev);
+    mesh_know(m, 1, 0, true);
+    mesh_run(m, m->now + 5 * SEC);
+    ck_assert_int_eq(mesh_state(m, 0, one, NULL), RELEASE_WITHDRAWN);
+    ck_assert_uint_eq(mesh_status(m, 0).revocation_version, 1);
+    ck_assert_uint_ge(p->stopped_at, 1);
+    ck_assert_uint_ge(p->trusted_at, 1);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(one_image_under_a_new_manifest_moves_no_byte)
+{
+    struct mesh *m = fleet(1, SIZE);
+    m->node[1].conf.install = m->node[1].conf.confirm_on_install = true;
+    m->node[1].install_exit = 0;
+    m->node[1].install_runs = true;
+    device_up(m, 1);
+    mesh_run(m, m->now + 120 * SEC);
+    ck_assert_int_eq(mesh_state(m, 1, 0, NULL), RELEASE_CONFIRMED);
+    uint64_t moved = mesh_status(m, 1).bytes_down;
+    uint32_t again = mesh_release_again(m, 0, "1.0-resigned", 2);
+    mesh_seed(m, 0, again);
+    mesh_run(m, m->now + 120 * SEC);
+    ck_assert_int_eq(mesh_state(m, 1, again, NULL), RELEASE_CONFIRMED);
+    ck_assert_uint_eq(mesh_status(m, 1).bytes_down, moved);
+    ck_assert_uint_eq(m->node[1].installs, 1);
+    ck_assert_uint_eq(mesh_status(m, 1).floor_sequence, 2);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(what_runs_is_hashed_again_daily)
+{
+    struct mesh *m = fleet(1, SIZE);
+    device_up(m, 1);
+    mesh_current(m, 1, "1.0", &m->release[0].m.digest, 0);
+    mesh_run(m, m->now + 73 * 3600 * SEC);
+    ck_assert_uint_eq(m->node[1].rehashes, 3);
+    mesh_free(m);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("node");
@@ -931,6 +998,9 @@ int main(void)
     tcase_add_test(t, a_withdrawal_gossips_and_stops_everything);
     tcase_add_test(t, a_revoked_device_loses_its_links_at_once);
     tcase_add_test(t, a_publisher_hands_over_a_release_and_hears_that_it_is_held);
+    tcase_add_test(t, a_publisher_hands_over_withdrawals_and_revocations);
+    tcase_add_test(t, one_image_under_a_new_manifest_moves_no_byte);
+    tcase_add_test(t, what_runs_is_hashed_again_daily);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
