@@ -122,7 +122,7 @@ MUST enum err conf_parse_addr(struct bytes text, struct addr *out);
 
 /* And back: the shortest text that parses to the same value.  Return out. */
 #define CONF_NUMBER_TEXT 32u
-#define CONF_ADDR_TEXT   64u
+#define CONF_ADDR_TEXT   80
 const char *conf_print_rate(char out[CONF_NUMBER_TEXT], uint64_t v);
 const char *conf_print_size(char out[CONF_NUMBER_TEXT], uint64_t v);
 const char *conf_print_duration(char out[CONF_NUMBER_TEXT], uint64_t v);
