@@ -217,7 +217,8 @@ enum err host_control_open(struct host *h)
     if (r == 0)
         r = uv_listen((uv_stream_t *)&ctl->pipe, (int)CONTROL_MAX, on_connection);
     if (r != 0) {
-        log_error(h->log, "control.socket", "dir=%s socket=control.sock err=%s",
+        log_error(h->log, "control.socket",
+                  "dir=%s socket=control.sock err=%s mend=\"let this user write there\"",
                   show(shown, h->opt->data_dir), uv_err_name(r));
         return err_from_uv(r);
     }

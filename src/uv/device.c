@@ -141,7 +141,8 @@ enum err device_open(struct device *d, const char *dir, struct log *log)
         } else if (e == E_NOENT) {
             e = E_OK;
         } else {
-            log_error(log, "device.cert", "path=%s err=%s", show(shown, path), err_name(e));
+            log_error(log, "device.cert", "path=%s err=%s mend=\"let this user read it\"",
+                      show(shown, path), err_name(e));
         }
     }
     if (e == E_OK)

@@ -370,7 +370,9 @@ static enum err write_listen_file(struct host *h)
         return E_OVERSIZED;
     enum err e = file_write(path, bytes_of(text, n), 0644, true);
     if (e != E_OK)
-        log_error(h->log, "listen.file", "path=%s err=%s", show(shown, path), err_name(e));
+        log_error(h->log, "listen.file",
+                  "path=%s err=%s mend=\"free space there, and let this user write it\"",
+                  show(shown, path), err_name(e));
     return e;
 }
 
@@ -484,7 +486,9 @@ enum err host_start(struct host *h)
     host_event_drain(h, &ev);
     enum err e = store_records(h->store, on_record, h);
     if (e != E_OK) {
-        log_error(h->log, "start.records", "dir=%s err=%s", h->opt->data_dir, err_name(e));
+        log_error(h->log, "start.records",
+                  "dir=%s err=%s mend=\"check the disk, or remove the directory\"",
+                  h->opt->data_dir, err_name(e));
         return e;
     }
     ev = (struct event){.type = EV_READY};
@@ -530,6 +534,7 @@ void host_process_setup(void)
     /* Two pool threads: one job writes, one long job reads.  libuv reads this once. */
     (void)setenv("UV_THREADPOOL_SIZE", "2", 0);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error like a full disk */
     /* Large buffers come from mmap and go back on free; one arena serves the few threads. */
     (void)mallopt(M_MMAP_THRESHOLD, 64 * 1024);
     (void)mallopt(M_ARENA_MAX, 1);
