@@ -344,7 +344,7 @@ static void cancel_elsewhere(struct node *n, const struct nlink *from, uint32_t 
                              uint32_t block)
 {
     struct picker *p = n->slots[slot].picker;
-    for (uint32_t i = 0; i < n->lim.links && picker_asks(p, block) > 0; i++) {
+    for (uint32_t i = 0; i < n->links_top && picker_asks(p, block) > 0; i++) {
         struct nlink *l = &n->links[i];
         if (l == from || !link_live(l))
             continue;
@@ -472,7 +472,7 @@ void exchange_hash_reply(struct node *n, struct nlink *l, const struct wire_msg 
     /* hashes and hash_reject have the same layout. */
     const struct msg_hashes *h = &m->hashes;
     uint32_t chunk = h->index / CHUNK_BLOCKS;
-    for (uint32_t i = 0; i < n->lim.images; i++) {
+    for (uint32_t i = 0; i < n->slots_top; i++) {
         struct slot *s = &n->slots[i];
         struct stream *st = stream_of(n, link_index(n, l), i);
         if (!release_slot_used(s) || st->chunk_out != chunk || h->index % CHUNK_BLOCKS != 0 ||
@@ -503,7 +503,7 @@ void exchange_piece_gained(struct node *n, uint32_t slot, uint32_t piece)
 {
     struct slot *s = &n->slots[slot];
     s->gained[s->gained_count++] = (uint16_t)piece;
-    for (uint32_t i = 0; i < n->lim.links; i++) {
+    for (uint32_t i = 0; i < n->links_top; i++) {
         struct nlink *l = &n->links[i];
         struct stream *st = stream_of(n, i, slot);
         if (!link_live(l) || !st->greeted)
@@ -734,7 +734,7 @@ bool exchange_next_request(struct node *n, struct nlink *l, struct action *act, 
 {
     if (next_cancel(n, l, act, head))
         return true;
-    for (uint32_t i = 0; i < n->lim.images; i++) {
+    for (uint32_t i = 0; i < n->slots_top; i++) {
         struct slot *s = &n->slots[i];
         struct stream *st = stream_of(n, link_index(n, l), i);
         if (s->state != RELEASE_FETCHING || !s->opened || !stream_live(st) || !st->far_greeted)
@@ -754,7 +754,7 @@ static bool peers_wanted(const struct node *n)
     uint32_t target = n->lim.links / 2 < LINKS_TARGET ? n->lim.links / 2 : LINKS_TARGET;
     if (n->links_count >= target)
         return false;
-    for (uint32_t i = 0; i < n->lim.images; i++) {
+    for (uint32_t i = 0; i < n->slots_top; i++) {
         if (n->slots[i].state == RELEASE_FETCHING && n->slots[i].opened)
             return true;
     }
@@ -776,7 +776,7 @@ usec exchange_deadline(const struct node *n, const struct nlink *l)
         usec d = l->asks[i].late ? l->asks[i].deadline + LATE_KEEP : l->asks[i].deadline;
         t = d < t ? d : t;
     }
-    for (uint32_t i = 0; i < n->lim.images; i++) {
+    for (uint32_t i = 0; i < n->slots_top; i++) {
         const struct stream *st = stream_of(n, link_index(n, l), i);
         if (!stream_live(st))
             continue;
@@ -831,7 +831,7 @@ void exchange_time(struct node *n, struct nlink *l)
     asks_expire(n, l);
     if (!link_live(l))
         return;
-    for (uint32_t i = 0; i < n->lim.images; i++) {
+    for (uint32_t i = 0; i < n->slots_top; i++) {
         struct stream *st = stream_of(n, link_index(n, l), i);
         if (interest_may_grow(n, l, i) && n->now >= st->interest_at + SEC)
             interest(n, l, i);
@@ -844,7 +844,7 @@ void exchange_time(struct node *n, struct nlink *l)
     usec every = n->links_count < 6 ? PEERS_SOON : PEERS_EVERY;
     if (l->phase == LINK_READY && peers_wanted(n) && n->now >= l->peers_asked + every) {
         l->peers_asked = n->now;
-        for (uint32_t i = 0; i < n->lim.images; i++) {
+        for (uint32_t i = 0; i < n->slots_top; i++) {
             if (n->slots[i].state == RELEASE_FETCHING)
                 stream_of(n, link_index(n, l), i)->peers_due = true;
         }

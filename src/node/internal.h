@@ -90,12 +90,17 @@ struct stream {
     uint8_t *bits; /* pieces it holds, limits.pieces bits */
 };
 
+/* Values of nlink.ready.  Whatever happens sets it to true, which is READY_ALL; a link that said
+ * all but blocks and requests is not asked again for the rest until something happens. */
+enum { READY_NOT, READY_ALL, READY_BLOCKS };
+
 enum link_phase { LINK_FREE, LINK_HELLO, LINK_READY, LINK_CLOSING, LINK_GONE };
 
 struct nlink {
     uint32_t id;
     enum link_phase phase;
-    bool dialled, ready; /* ready: may have something to send */
+    bool dialled;
+    uint8_t ready; /* READY_ ...: may have something to send */
     bool hello_due, state_due, offer_due, ask_due, answer_due, agree_due, bye_due, close_due;
     bool bad_due; /* a bad_block to send before closing */
     bool origin;  /* a verify node */
@@ -268,6 +273,8 @@ struct node {
     struct nlink *links;
     struct stream *streams; /* links x images */
     uint32_t links_count, next_link;
+    /* Places in use lie below these: what is done for every message looks no further. */
+    uint32_t links_top, slots_top;
     struct known known;
     struct bans bans;
     struct table table;
@@ -493,6 +500,7 @@ void exchange_hash_reply(struct node *n, struct nlink *l, const struct wire_msg 
 void upload_plan(struct node *n); /* choose whom to serve; called when something changed */
 usec upload_deadline(const struct node *n, const struct nlink *l);
 bool upload_next_control(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
+bool upload_next_reject(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
 bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
 void upload_on_request(struct node *n, struct nlink *l, uint32_t slot, const struct msg_request *m);
 void upload_on_cancel(struct node *n, struct nlink *l, uint32_t slot, const struct msg_cancel *m);

@@ -19,7 +19,7 @@
 
 struct nlink *link_find(struct node *n, uint32_t id)
 {
-    for (uint32_t i = 0; i < n->lim.links; i++) {
+    for (uint32_t i = 0; i < n->links_top; i++) {
         struct nlink *l = &n->links[i];
         if (l->phase != LINK_FREE && l->phase != LINK_GONE && l->id == id)
             return l;
@@ -157,6 +157,8 @@ void link_up(struct node *n, const struct event *ev)
     l->ready = true;
     meter_init(&l->down, n->now);
     n->links_count++;
+    if (link_index(n, l) >= n->links_top)
+        n->links_top = link_index(n, l) + 1;
     if (ev->op != 0)
         peers_dial_result(n, ev->op, l, E_OK);
     char hex[17];
@@ -195,6 +197,8 @@ static void link_end(struct node *n, struct nlink *l, enum err why)
     l->queued = 0;
     n->links_count--;
     l->phase = l->stores > 0 ? LINK_GONE : LINK_FREE;
+    while (n->links_top > 0 && n->links[n->links_top - 1].phase == LINK_FREE)
+        n->links_top--;
     upload_plan(n);
 }
 
@@ -606,7 +610,7 @@ static bool next_version(struct node *n, struct nlink *l, struct action *act, ui
 static bool next_peers(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
 {
     uint8_t scratch[WIRE_HEAD_MAX];
-    for (uint32_t s = 0; s < n->lim.images; s++) {
+    for (uint32_t s = 0; s < n->slots_top; s++) {
         struct stream *st = stream_of(n, link_index(n, l), s);
         struct wire_msg m;
         memset(&m, 0, sizeof(m));
@@ -675,10 +679,13 @@ bool link_next(struct node *n, struct nlink *l, struct action *act, uint8_t *hea
         return true;
     if (l->phase != LINK_READY)
         return false;
-    if (next_version(n, l, act, head) || objects_next(n, l, act, head) ||
-        next_peers(n, l, act, head))
-        return true;
-    if (upload_next_control(n, l, act, head) || exchange_next_request(n, l, act, head))
+    if (l->ready == READY_ALL) {
+        if (next_version(n, l, act, head) || objects_next(n, l, act, head) ||
+            next_peers(n, l, act, head) || upload_next_control(n, l, act, head))
+            return true;
+        l->ready = READY_BLOCKS;
+    }
+    if (upload_next_reject(n, l, act, head) || exchange_next_request(n, l, act, head))
         return true;
     return l->queued < n->lim.window && upload_next_block(n, l, act, head);
 }

@@ -175,7 +175,7 @@ void node_delete(struct node *n, uint32_t object)
 
 void node_wake_links(struct node *n)
 {
-    for (uint32_t i = 0; i < n->lim.links; i++)
+    for (uint32_t i = 0; i < n->links_top; i++)
         n->links[i].ready = true;
 }
 
@@ -337,7 +337,7 @@ static void order(struct node *n, const struct event *ev)
 
 static void timers(struct node *n)
 {
-    for (uint32_t i = 0; i < n->lim.links; i++) {
+    for (uint32_t i = 0; i < n->links_top; i++) {
         if (n->links[i].phase != LINK_FREE)
             link_time(n, &n->links[i]);
     }
@@ -490,19 +490,21 @@ static bool next_tell(struct node *n, struct action *act)
 
 static bool next_link(struct node *n, struct action *act, uint8_t *head)
 {
-    for (uint32_t i = 0; i < n->lim.links; i++) {
+    for (uint32_t i = 0; i < n->links_top; i++) {
+        if (n->next_link >= n->links_top)
+            n->next_link = 0;
         struct nlink *l = &n->links[n->next_link];
         if (l->ready && l->phase != LINK_FREE) {
             if (link_next(n, l, act, head)) {
                 /* Blocks go round the links one at a time; small messages stay with their link, so
                  * that they share a record. */
                 if (act->type == ACT_SEND && act->send.span.len > 0)
-                    n->next_link = (n->next_link + 1) % n->lim.links;
+                    n->next_link++;
                 return true;
             }
-            l->ready = false;
+            l->ready = READY_NOT;
         }
-        n->next_link = (n->next_link + 1) % n->lim.links;
+        n->next_link++;
     }
     return false;
 }
@@ -533,7 +535,7 @@ usec node_deadline(const struct node *n)
     if (!n->loaded)
         return USEC_NEVER;
     usec t = n->poll_at;
-    for (uint32_t i = 0; i < n->lim.links; i++) {
+    for (uint32_t i = 0; i < n->links_top; i++) {
         if (n->links[i].phase != LINK_FREE)
             t = earlier(t, link_deadline(n, &n->links[i]));
     }

@@ -268,6 +268,8 @@ enum err release_take(struct node *n, struct bytes envelope, uint32_t load_slot,
     if (s == NULL)
         return E_LIMIT;
     slot_fill(s, &m);
+    if (slot_index(n, s) >= n->slots_top)
+        n->slots_top = slot_index(n, s) + 1;
     s->loaded = loading;
     s->state = RELEASE_KNOWN;
     newest_update(n, &m.model_id);
@@ -595,7 +597,7 @@ static void next_check(struct node *n, struct slot *s, struct action *act)
 bool release_next(struct node *n, struct action *act)
 {
     /* All that is shut goes first: its storage may be opened again under another slot. */
-    for (uint32_t i = 0; i < n->lim.images; i++) {
+    for (uint32_t i = 0; i < n->slots_top; i++) {
         struct slot *s = &n->slots[i];
         if (!s->shut_due)
             continue;
@@ -605,7 +607,7 @@ bool release_next(struct node *n, struct action *act)
         act->shut.remove = s->shut_remove;
         return true;
     }
-    for (uint32_t i = 0; i < n->lim.images; i++) {
+    for (uint32_t i = 0; i < n->slots_top; i++) {
         struct slot *s = &n->slots[i];
         if (s->open_due && !s->opening && !s->checking) {
             s->open_due = false;

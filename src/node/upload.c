@@ -50,12 +50,12 @@ static bool candidate(const struct node *n, uint32_t link, uint32_t slot)
 
 static bool find_deprived(struct node *n, uint32_t *link, uint32_t *slot, uint64_t *value)
 {
-    uint32_t total = n->lim.links * n->lim.images;
-    uint32_t start = rng_below(&n->rng, total);
+    uint32_t total = n->links_top * n->slots_top;
+    uint32_t start = total > 0 ? rng_below(&n->rng, total) : 0;
     bool found = false;
     for (uint32_t k = 0; k < total; k++) {
         uint32_t at = start + k < total ? start + k : start + k - total;
-        uint32_t i = at / n->lim.images, s = at % n->lim.images;
+        uint32_t i = at / n->slots_top, s = at % n->slots_top;
         if (!candidate(n, i, s))
             continue;
         uint64_t d = deprivation(n, s, stream_of(n, i, s));
@@ -80,7 +80,7 @@ static bool idle(const struct node *n, uint32_t link, const struct stream *st)
 usec upload_deadline(const struct node *n, const struct nlink *l)
 {
     usec t = USEC_NEVER;
-    for (uint32_t s = 0; s < n->lim.images && l->uploads_count == 0; s++) {
+    for (uint32_t s = 0; s < n->slots_top && l->uploads_count == 0; s++) {
         const struct stream *st = stream_of(n, link_index(n, l), s);
         usec since = st->turned > st->asked ? st->turned : st->asked;
         if (st->unchoked && since + IDLE_TIME > n->now && since + IDLE_TIME < t)
@@ -94,8 +94,8 @@ void upload_plan(struct node *n)
     uint32_t link = 0, slot = 0;
     uint64_t value = 0;
     bool waiting = find_deprived(n, &link, &slot, &value);
-    for (uint32_t i = 0; i < n->lim.links && n->unchoked > 0; i++) {
-        for (uint32_t s = 0; s < n->lim.images; s++) {
+    for (uint32_t i = 0; i < n->links_top && n->unchoked > 0; i++) {
+        for (uint32_t s = 0; s < n->slots_top; s++) {
             struct stream *st = stream_of(n, i, s);
             if (st->unchoked && (!st->far_want || (waiting && idle(n, i, st)))) {
                 st->unchoked = false;
@@ -383,7 +383,7 @@ static bool next_chunk_reply(struct node *n, struct nlink *l, uint32_t slot, str
     return true;
 }
 
-static bool next_reject(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
+bool upload_next_reject(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
 {
     if (l->uploads_count == 0)
         return false;
@@ -424,7 +424,7 @@ static bool next_held(struct node *n, struct nlink *l, uint32_t slot, struct act
 
 bool upload_next_control(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
 {
-    for (uint32_t i = 0; i < n->lim.images; i++) {
+    for (uint32_t i = 0; i < n->slots_top; i++) {
         struct stream *st = stream_of(n, link_index(n, l), i);
         uint8_t map[HAVES_MAP];
         struct wire_msg m;
@@ -447,7 +447,7 @@ bool upload_next_control(struct node *n, struct nlink *l, struct action *act, ui
             return true;
         }
     }
-    return next_reject(n, l, act, head);
+    return false;
 }
 
 /* No more than a quarter of a second of sending is queued, so that a slow uplink does not keep its
@@ -491,5 +491,7 @@ bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint
     st->served++;
     st->served_total++;
     rotate(n, u.slot, st);
+    if (st->unchoked != st->unchoked_sent)
+        l->ready = true;
     return true;
 }
