@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define MAP_DEFAULT  (sizeof(void *) > 4 ? UINT64_C(1) << 30 : UINT64_C(128) << 20)
@@ -21,6 +22,7 @@
 #define DATABASES    5u
 #define ENTRY_BYTES  (1u + 4u + 40u + 32u + 2u + PATH_BYTES)
 #define MODE_PRIVATE 0600
+#define FULL_BELOW   (UINT64_C(64) << 10)
 
 static enum err err_from_mdb(int rc)
 {
@@ -62,10 +64,20 @@ static const char *mend_of(int rc)
     return "check the disk and the kernel log";
 }
 
+/* LMDB calls a write that came up short an input/output error; on a full disk that is its cause. */
+static int cause_of(const struct db *d, int rc)
+{
+    struct statvfs vfs;
+    if (rc != EIO || statvfs(d->path, &vfs) != 0)
+        return rc;
+    return (uint64_t)vfs.f_bavail * vfs.f_frsize < FULL_BELOW ? ENOSPC : rc;
+}
+
 enum err db_err(struct db *d, int rc, const char *doing)
 {
     if (rc == MDB_SUCCESS)
         return E_OK;
+    rc = cause_of(d, rc);
     enum err err = err_from_mdb(rc);
     if (err == E_NOENT)
         return err;
