@@ -265,7 +265,6 @@ void install_consider(struct node *n, struct slot *s)
     }
     release_set_state(n, s, RELEASE_ASKING);
     fresh_begin(n);
-    install_time(n);
 }
 
 static void install_begin(struct node *n, struct slot *s)

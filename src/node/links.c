@@ -385,93 +385,71 @@ static void on_block_message(struct node *n, struct nlink *l, const struct wire_
         exchange_message(n, l, (uint32_t)slot, m, ev);
 }
 
+/* Messages about the link itself and about releases; false when it is none of them. */
+static bool dispatch_release(struct node *n, struct nlink *l, const struct wire_msg *m)
+{
+    if (m->id == MSG_hello)
+        on_hello(n, l, &m->hello);
+    else if (m->id == MSG_open)
+        on_open(n, l, &m->open);
+    else if (m->id == MSG_select)
+        l->in_slot = m->select.slot;
+    else if (m->id == MSG_shut)
+        on_shut(n, l, &m->shut);
+    else if (m->id == MSG_offer)
+        on_offer(n, l, &m->offer);
+    else if (m->id == MSG_ask)
+        version_on_ask(n, l, &m->ask);
+    else if (m->id == MSG_answer)
+        version_on_answer(n, l, &m->answer);
+    else if (m->id == MSG_agree)
+        version_on_agree(n, l, &m->agree);
+    else if (m->id == MSG_held)
+        on_held(n, l, &m->held);
+    else if (m->id == MSG_bye)
+        log_debug(n->log, "link.bye", "link=%" PRIu32 " err=%s", l->id,
+                  m->bye.code < E_COUNT ? err_name((enum err)m->bye.code) : "unknown");
+    else
+        return false;
+    return true;
+}
+
+/* Small objects and addresses. */
+static bool dispatch_object(struct node *n, struct nlink *l, const struct wire_msg *m,
+                            const struct event *ev)
+{
+    if (m->id == MSG_state)
+        objects_on_state(n, l, &m->state);
+    else if (m->id == MSG_get)
+        objects_on_get(n, l, &m->get);
+    else if (m->id == MSG_data)
+        objects_on_data(n, l, &m->data, ev->msg.data);
+    else if (m->id == MSG_nodata)
+        objects_on_nodata(n, l, &m->nodata);
+    else if (m->id == MSG_withdrawn)
+        objects_on_withdrawn(n, l, &m->withdrawn);
+    else if (m->id == MSG_want_peers)
+        peers_on_want(n, l, &m->want_peers);
+    else if (m->id == MSG_peers)
+        peers_on_list(n, l, &m->peers);
+    else
+        return false;
+    return true;
+}
+
 static void dispatch(struct node *n, struct nlink *l, const struct wire_msg *m,
                      const struct event *ev)
 {
-    switch (m->id) {
-    case MSG_hello:
-        on_hello(n, l, &m->hello);
-        break;
-    case MSG_open:
-        on_open(n, l, &m->open);
-        break;
-    case MSG_select:
-        l->in_slot = m->select.slot;
-        break;
-    case MSG_shut:
-        on_shut(n, l, &m->shut);
-        break;
-    case MSG_state:
-        objects_on_state(n, l, &m->state);
-        break;
-    case MSG_offer:
-        on_offer(n, l, &m->offer);
-        break;
-    case MSG_ask:
-        version_on_ask(n, l, &m->ask);
-        break;
-    case MSG_answer:
-        version_on_answer(n, l, &m->answer);
-        break;
-    case MSG_agree:
-        version_on_agree(n, l, &m->agree);
-        break;
-    case MSG_get:
-        objects_on_get(n, l, &m->get);
-        break;
-    case MSG_data:
-        objects_on_data(n, l, &m->data, ev->msg.data);
-        break;
-    case MSG_nodata:
-        objects_on_nodata(n, l, &m->nodata);
-        break;
-    case MSG_withdrawn:
-        objects_on_withdrawn(n, l, &m->withdrawn);
-        break;
-    case MSG_want_peers:
-        peers_on_want(n, l, &m->want_peers);
-        break;
-    case MSG_peers:
-        peers_on_list(n, l, &m->peers);
-        break;
-    case MSG_held:
-        on_held(n, l, &m->held);
-        break;
-    case MSG_bye:
-        log_debug(n->log, "link.bye", "link=%" PRIu32 " err=%s", l->id,
-                  m->bye.code < E_COUNT ? err_name((enum err)m->bye.code) : "unknown");
-        break;
-    case MSG_hash_request:
+    if (dispatch_release(n, l, m) || dispatch_object(n, l, m, ev))
+        return;
+    if (m->id == MSG_hash_request)
         upload_on_hash_request(n, l, &m->hash_request);
-        break;
-    case MSG_hashes:
-    case MSG_hash_reject:
+    else if (m->id == MSG_hashes || m->id == MSG_hash_reject)
         exchange_hash_reply(n, l, m, ev);
-        break;
-    case MSG_choke:
-    case MSG_unchoke:
-    case MSG_interested:
-    case MSG_not_interested:
-    case MSG_have:
-    case MSG_bitfield:
-    case MSG_request:
-    case MSG_piece:
-    case MSG_cancel:
-    case MSG_suggest:
-    case MSG_have_all:
-    case MSG_have_none:
-    case MSG_reject:
-    case MSG_allowed_fast:
-    case MSG_haves:
-    case MSG_donthave:
-    case MSG_bad_block:
-        on_block_message(n, l, m, ev);
-        break;
-    case MSG_extended:
-    case MSG_announce:
+    else if (m->id == MSG_extended || m->id == MSG_announce)
         link_close(n, l, E_STATE); /* neither belongs on a fleet link */
-        break;
-    }
+    else
+        on_block_message(n, l, m, ev);
 }
 
 void link_message(struct node *n, const struct event *ev)
