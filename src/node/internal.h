@@ -12,7 +12,8 @@
  *   release.c   image slots: taking a manifest, storage, completion, supersession
  *   install.c   what runs now, freshness, the installer, confirm and reject
  *   version.c   the version check in its five cases
- *   exchange.c  block exchange, what we want: interest, requests, chunks, arrival, blame
+ *   exchange.c  block exchange, the taking side: streams, what neighbours hold, arrival, blame
+ *   ask.c       which blocks and chunks are asked of whom, and how many ahead
  *   upload.c    block exchange, what we give: bitfields, haves, choking, serving
  *   status.c    what status and the simulator may look at */
 #pragma once
@@ -27,9 +28,10 @@
 
 #define NONE                 UINT32_MAX
 #define PIECES_BITS_MAX      256u /* bytes of a bitmap of 2,048 pieces */
-#define FAR_OPENS            8u   /* slots of the other side remembered per link */
-#define PENDING_GETS         4u   /* objects asked of us and not yet answered, per link */
-#define PENDING_CHUNKS       4u   /* chunk requests of a link waiting here */
+#define CHUNK_PAUSE          SEC /* before a chunk that did not come is asked again of the same link */
+#define FAR_OPENS            8u /* slots of the other side remembered per link */
+#define PENDING_GETS         4u /* objects asked of us and not yet answered, per link */
+#define PENDING_CHUNKS       4u /* chunk requests of a link waiting here */
 #define CANCELS              8u
 #define SENT_RING            32u /* blocks last sent on a link, for judging bad_block */
 #define WANTS                8u  /* small objects wanted at once */
@@ -179,8 +181,8 @@ struct slot {
         unserved; /* the installer may be writing where the image lies: until it is checked again */
     bool taken_over;       /* its storage was an older manifest's of the same image */
     bool confirmed_before; /* and that one was confirmed */
-    bool recheck_all; /* the block check after a flat digest that disagreed */
-    uint32_t stores;  /* stores under way */
+    bool recheck_all;      /* the block check after a flat digest that disagreed */
+    uint32_t stores;       /* stores under way */
     struct manifest m;
     struct geometry geo;
     struct picker *picker;
@@ -482,19 +484,41 @@ void exchange_slot_gone(struct node *n, uint32_t slot);
 void exchange_link_gone(struct node *n, struct nlink *l);
 /* The other side shut its slot. */
 void exchange_stream_closed(struct node *n, struct nlink *l, uint32_t slot);
-uint32_t exchange_proof_count(const struct geometry *g);
 /* Block messages on a stream; ev for a body. */
 void exchange_message(struct node *n, struct nlink *l, uint32_t slot, const struct wire_msg *m,
                       const struct event *ev);
 void exchange_stored(struct node *n, const struct event *ev);
 void exchange_update_interest(struct node *n, uint32_t slot);
-bool exchange_next_request(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
-void exchange_time(struct node *n, struct nlink *l);
-usec exchange_deadline(const struct node *n, const struct nlink *l);
 void exchange_piece_gained(struct node *n, uint32_t slot, uint32_t piece);
 void exchange_block_lost(struct node *n, uint32_t slot, uint32_t block);
 void exchange_hash_reply(struct node *n, struct nlink *l, const struct wire_msg *m,
                          const struct event *ev);
+
+/* Judges whether we want something of this stream. */
+void exchange_interest(struct node *n, struct nlink *l, uint32_t slot);
+
+/* ---- ask.c ---- */
+bool ask_next(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
+void ask_time(struct node *n, struct nlink *l);
+usec ask_deadline(const struct node *n, const struct nlink *l);
+/* The index of an ask of this link, or NONE. */
+uint32_t ask_find(const struct nlink *l, uint32_t slot, uint32_t block);
+void ask_remove(struct node *n, struct nlink *l, uint32_t i);
+void ask_cancel_elsewhere(struct node *n, const struct nlink *from, uint32_t slot, uint32_t block);
+/* A block came after so long: adjusts how many are asked ahead. */
+void ask_window(struct node *n, struct nlink *l, usec took);
+/* Is there room among the stores for what would come? */
+bool ask_room(const struct node *n);
+/* The chunk asked of this stream will not come, or not from here. */
+void ask_chunk_over(struct node *n, struct slot *s, struct stream *st);
+/* Is this origin spared what neighbours hold? */
+bool ask_spared(struct node *n, struct nlink *l, const struct slot *s);
+/* What may be asked of a link; lent from the stream or from scratch (PIECES_BITS_MAX bytes). */
+struct bytes ask_bits(struct node *n, struct nlink *l, uint32_t slot, uint8_t *scratch);
+/* Makes slot.at_peers anew, after a neighbour went or lost something. */
+void ask_peers_update(struct node *n, uint32_t slot);
+/* The proof layers that a whole chunk has in BEP 52's count. */
+uint32_t ask_proof_count(const struct geometry *g);
 
 /* ---- upload.c ---- */
 void upload_plan(struct node *n); /* choose whom to serve; called when something changed */

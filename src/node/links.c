@@ -663,7 +663,7 @@ bool link_next(struct node *n, struct nlink *l, struct action *act, uint8_t *hea
             return true;
         l->ready = READY_BLOCKS;
     }
-    if (upload_next_reject(n, l, act, head) || exchange_next_request(n, l, act, head))
+    if (upload_next_reject(n, l, act, head) || ask_next(n, l, act, head))
         return true;
     return l->queued < n->lim.window && upload_next_block(n, l, act, head);
 }
@@ -688,7 +688,7 @@ usec link_deadline(const struct node *n, const struct nlink *l)
     }
     usec u = upload_deadline(n, l);
     t = u < t ? u : t;
-    usec x = exchange_deadline(n, l);
+    usec x = ask_deadline(n, l);
     return x < t ? x : t;
 }
 
@@ -711,5 +711,5 @@ void link_time(struct node *n, struct nlink *l)
         l->spoke = n->now;
     }
     l->ready = true;
-    exchange_time(n, l);
+    ask_time(n, l);
 }

@@ -200,7 +200,7 @@ void upload_on_hash_request(struct node *n, struct nlink *l, const struct msg_ha
         /* Fleet links ask for whole chunks with their whole proof and for nothing else. */
         bool whole = m->base == 0 && m->index % CHUNK_BLOCKS == 0 &&
                      m->index / CHUNK_BLOCKS < s->geo.chunks && m->length == s->geo.chunk_hashes &&
-                     m->proof == exchange_proof_count(&s->geo);
+                     m->proof == ask_proof_count(&s->geo);
         if (!whole) {
             link_close(n, l, E_RANGE);
             return;
@@ -375,7 +375,7 @@ static bool next_chunk_reply(struct node *n, struct nlink *l, uint32_t slot, str
     memcpy(m.hashes.root, s->m.tree_root.b, 32);
     m.hashes.index = chunk * CHUNK_BLOCKS;
     m.hashes.length = s->geo.chunk_hashes;
-    m.hashes.proof = exchange_proof_count(&s->geo);
+    m.hashes.proof = ask_proof_count(&s->geo);
     struct span span = {0, 0, 0};
     if (have)
         span = (struct span){object_id(OBJ_CHUNK, slot), chunk, geometry_chunk_len(&s->geo)};
