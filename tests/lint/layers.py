@@ -61,6 +61,8 @@ LIBRARIES = {
     'jansson': ['uv', 'http', 'peer', 'tracker', 'vendor-tool'],
     'microhttpd': ['http'],
     'curl/': ['http'],
+    'cpuid': ['crypto'],
+    'immintrin': ['crypto'],
 }
 
 BANNED = ['sprintf', 'vsprintf', 'strcpy', 'strcat', 'strtok', 'gets', 'atoi', 'rand', 'srand',

@@ -47,6 +47,61 @@ START_TEST(sha256_known)
 }
 END_TEST
 
+/* Two at once are each what they are alone, whatever the lengths, and wherever they begin. */
+START_TEST(sha256_two)
+{
+    static const size_t sizes[] = {0, 1, 63, 64, 65, 128, 1000, 16384};
+    static uint8_t p[2][16384 + 3];
+    struct rng r;
+    uint8_t seed[32] = {7};
+    rng_init(&r, seed);
+    rng_bytes(&r, p[0], sizeof p[0]);
+    rng_bytes(&r, p[1], sizeof p[1]);
+    bool pays = hash_sha256_two_pays();
+    for (size_t i = 0; i < 8 * sizeof sizes / sizeof sizes[0]; i++) {
+        size_t n = sizes[i / 8], before = i % 8 / 4 * 3, start = i % 4;
+        for (int way = 0; way <= (pays ? 1 : 0); way++) {
+            struct hash_sha256_state a, b;
+            struct digest got, want;
+            hash_sha256_init(&a);
+            hash_sha256_init(&b);
+            hash_sha256_update(&a, p[0], before);
+            hash_sha256_update_two(&a, p[0] + before, &b, p[1] + start, n - n % 2, way == 1);
+            hash_sha256_update_two(&a, p[0] + before + n - n % 2, &b, p[1] + start + n - n % 2,
+                                   n % 2, way == 1);
+            hash_sha256_final(&a, &got);
+            hash_sha256(&want, p[0], before + n);
+            ck_assert_mem_eq(got.b, want.b, 32);
+            hash_sha256_final(&b, &got);
+            hash_sha256(&want, p[1] + start, n);
+            ck_assert_mem_eq(got.b, want.b, 32);
+        }
+    }
+}
+END_TEST
+
+/* The count of bits carries from one word of libcrypto's into the other. */
+START_TEST(sha256_two_long)
+{
+    static uint8_t p[1 << 20];
+    struct hash_sha256_state a, b, c;
+    struct digest got, want;
+    bool pays = hash_sha256_two_pays();
+    hash_sha256_init(&a);
+    hash_sha256_init(&b);
+    hash_sha256_init(&c);
+    for (uint32_t i = 0; i < 520; i++) {
+        hash_sha256_update_two(&a, p, &b, p, sizeof p, pays);
+        hash_sha256_update(&c, p, sizeof p);
+    }
+    hash_sha256_final(&c, &want);
+    hash_sha256_final(&a, &got);
+    ck_assert_mem_eq(got.b, want.b, 32);
+    hash_sha256_final(&b, &got);
+    ck_assert_mem_eq(got.b, want.b, 32);
+}
+END_TEST
+
 START_TEST(sha256_pieces_and_pair)
 {
     uint8_t p[300];
@@ -471,6 +526,8 @@ static Suite *crypto_suite(void)
     TCase *t = tcase_create("crypto");
     tcase_add_test(t, sha256_known);
     tcase_add_test(t, sha256_pieces_and_pair);
+    tcase_add_test(t, sha256_two);
+    tcase_add_test(t, sha256_two_long);
     tcase_add_test(t, domain_hash);
     tcase_add_test_raise_signal(t, domain_too_long, 6);
     tcase_add_test_raise_signal(t, domain_empty, 6);
