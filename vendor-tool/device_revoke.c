@@ -251,7 +251,10 @@ const struct verb verb_device_revoke = {
     "With no device named, the list is signed again under the newest root.  A verify node, or "
     "more\n"
     "than a tenth of all leased indices, needs root keys.  When keys are missing the list waits\n"
-    "in DIR/revocations.next for `revocation sign` and `revocation merge`.",
+    "in DIR/revocations.next for `revocation sign` and `revocation merge`.\n"
+    "`release publish --fleet DIR --to ADDR:PORT` hands it to a verify node; from there it "
+    "reaches\n"
+    "every node.",
     flags,
     run,
 };

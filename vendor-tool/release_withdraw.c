@@ -89,6 +89,8 @@ static int withdraw(const struct fleet_dir *d, const char *file, const struct op
         note("devices want %u signatures: withdraw it where the other keys are too, then `release "
              "merge`",
              r->release.threshold);
+    else if (status == STATUS_OK)
+        note("it takes effect where it is known: `release publish %s --to ADDR:PORT`", opt->out);
     keyring_close(&ring);
     return status;
 }
@@ -113,7 +115,14 @@ static int run(const struct verb *v, int argc, char **argv)
 }
 
 const struct verb verb_release_withdraw = {
-    "release", "withdraw", "DIR FILE.suit",
-    2,         2,          "Sign a stop for a release: no device serves or installs it any more",
-    "",        flags,      run,
+    "release",
+    "withdraw",
+    "DIR FILE.suit",
+    2,
+    2,
+    "Sign a stop for a release: no device serves or installs it any more",
+    "`release publish FILE.stop --to ADDR:PORT` hands it to a verify node; from there it reaches\n"
+    "every node, ahead of images.",
+    flags,
+    run,
 };

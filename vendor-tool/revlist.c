@@ -99,5 +99,6 @@ int revlist_take(const struct fleet_dir *d, struct cosign *c, const struct revoc
     unlink(next.s);
     say("revocation list %u.%u: %s", r->root_version, r->version, done.s);
     revlist_explain(r);
+    note("it takes effect where it is known: `release publish --fleet %s --to ADDR:PORT`", d->path);
     return STATUS_OK;
 }

@@ -497,8 +497,8 @@ if [ -x "$tracker" ]; then
         "$vendor" release publish swarm2.suit --image nofile --to "$to"
     refuses publish-other-fleet 1 'belongs to another fleet' \
         "$vendor" release publish swarm2.suit --image image2 --to "$to" --fleet one
-    refuses publish-other-node 4 "$to: " \
-        "$vendor" release publish o3.suit --image image2 --to "$to" --fleet other --timeout 2
+    refuses publish-other-node 4 "$to: hangs up at the first word: .*of this fleet" \
+        timeout 8 "$vendor" release publish o3.suit --image image2 --to "$to" --fleet other
     refuses publish-address 2 'to nowhere: no address' \
         "$vendor" release publish swarm2.suit --image image2 --to nowhere
     refuses publish-signing-key 1 'is no publisher key' \
@@ -506,8 +506,8 @@ if [ -x "$tracker" ]; then
     kill "$node"
     wait "$node"
     node=
-    refuses publish-nobody 4 "$to: refused: see that a verify node listens" \
-        "$vendor" release publish swarm2.suit --image image2 --to "$to" --timeout 2
+    refuses publish-nobody 4 "$to: nobody listens there: see that the verify node runs" \
+        timeout 8 "$vendor" release publish swarm2.suit --image image2 --to "$to"
 fi
 
 # ---- the disk ----
