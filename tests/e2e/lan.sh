@@ -2,6 +2,7 @@
 # Two machines on one wire: a device that holds a release, and another that finds it by multicast
 # alone and fetches from it; over IPv4, then over IPv6 link-local addresses only.  Needs root: each
 # machine is a network namespace, the wire a pair of veth.
+# also sanitized
 # shellcheck source=tests/e2e/lib.bash
 . "$(dirname "$0")/lib.bash"
 
