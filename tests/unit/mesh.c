@@ -39,6 +39,15 @@ static void derive_signer(struct signer *s, uint64_t seed, const char *what, uin
     signer_from_seed(s, b);
 }
 
+static void append(struct mesh *m, struct mesh_event *e)
+{
+    if (m->tail != NULL)
+        m->tail->next = e;
+    else
+        m->head = e;
+    m->tail = e;
+}
+
 static void push(struct mesh *m, uint32_t node, const struct event *ev, uint8_t *bytes)
 {
     struct mesh_event *e = need(sizeof(*e));
@@ -46,11 +55,30 @@ static void push(struct mesh *m, uint32_t node, const struct event *ev, uint8_t 
     e->boot = m->node[node].boots;
     e->ev = *ev;
     e->bytes = bytes;
-    if (m->tail != NULL)
-        m->tail->next = e;
-    else
-        m->head = e;
-    m->tail = e;
+    if ((m->node[node].hold & 1u << ev->type) != 0) {
+        struct mesh_event **at = &m->held;
+        while (*at != NULL)
+            at = &(*at)->next;
+        *at = e;
+        return;
+    }
+    append(m, e);
+}
+
+void mesh_let_go(struct mesh *m, uint32_t node)
+{
+    struct mesh_event **at = &m->held;
+    m->node[node].hold = 0;
+    while (*at != NULL) {
+        struct mesh_event *e = *at;
+        if (e->node != node) {
+            at = &e->next;
+            continue;
+        }
+        *at = e->next;
+        e->next = NULL;
+        append(m, e);
+    }
 }
 
 /* ---- the fleet ---- */
@@ -175,6 +203,8 @@ void mesh_free(struct mesh *m)
         free(m->release[i].image);
         free(m->release[i].envelope);
     }
+    for (uint32_t i = 0; i < m->count; i++)
+        mesh_let_go(m, i);
     while (m->head != NULL) {
         struct mesh_event *e = m->head;
         m->head = e->next;
@@ -695,15 +725,32 @@ static void perform(struct mesh *m, struct mesh_node *n, const struct action *a,
     }
 }
 
-static void step(struct mesh *m, struct mesh_node *n, struct event *ev)
+static void drain(struct mesh *m, struct mesh_node *n)
 {
     struct action a;
     uint8_t head[HEAD_MAX];
-    ev->now = m->now;
-    node_step(n->core, ev);
     uint32_t boots = n->boots;
+    n->undrained = false;
     while (n->up && n->boots == boots && node_next(n->core, &a, head))
         perform(m, n, &a, head);
+}
+
+/* These are drained alone: what they lend is named until their drain ends. */
+static bool lends(const struct event *ev)
+{
+    return ev->type == EV_START || ev->type == EV_LEARNT || ev->type == EV_ORDER ||
+           (ev->type == EV_MSG && ev->msg.body_len > 0);
+}
+
+static void step(struct mesh *m, struct mesh_node *n, struct event *ev)
+{
+    if (n->undrained && lends(ev))
+        drain(m, n);
+    ev->now = m->now;
+    node_step(n->core, ev);
+    n->undrained = true;
+    if (!m->lazy || lends(ev))
+        drain(m, n);
 }
 
 /* ---- running ---- */
@@ -720,6 +767,7 @@ void mesh_start(struct mesh *m, uint32_t node)
     uint8_t seed[32];
     n->boots++;
     n->up = true;
+    n->undrained = false;
     derive(seed, m->seed, "boot", node * 1000u + n->boots);
     n->log = (struct log){.level = LOG_DEBUG, .sink = log_line, .ctx = n};
     snprintf(n->log.node, sizeof(n->log.node), "%u", node);
@@ -846,6 +894,12 @@ void mesh_run(struct mesh *m, usec until)
     for (;;) {
         while (m->head != NULL)
             deliver(m);
+        for (uint32_t i = 0; i < m->count; i++) {
+            if (m->node[i].up && m->node[i].undrained)
+                drain(m, &m->node[i]);
+        }
+        if (m->head != NULL)
+            continue;
         usec next = USEC_NEVER;
         for (uint32_t i = 0; i < m->count; i++) {
             if (m->node[i].up && node_deadline(m->node[i].core) < next)

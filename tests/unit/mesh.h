@@ -55,6 +55,8 @@ struct mesh_node {
     bool fail_open, fail_store;
     uint32_t sent_blocks;
     uint32_t casts;
+    uint32_t hold; /* events that wait for mesh_let_go(), 1 << enum event_type each */
+    bool undrained;
 };
 
 struct mesh_link {
@@ -78,6 +80,8 @@ struct mesh {
     struct mesh_link link[MESH_LINKS];
     uint32_t next_id;
     struct mesh_event *head, *tail;
+    struct mesh_event *held;
+    bool lazy; /* several events reach a core before it is drained, as far as core.h allows */
     bool lan; /* casts reach the others */
     bool verbose;
     /* An image and its envelope, for each release made. */
@@ -120,6 +124,8 @@ void mesh_current(struct mesh *m, uint32_t node, const char *version, const stru
                   uint64_t sequence);
 void mesh_message(struct mesh *m, uint32_t from, uint32_t to, const struct wire_msg *msg,
                   const void *body, uint32_t body_len);
+/* Gives a node all events that were held back, in order; from now on none is. */
+void mesh_let_go(struct mesh *m, uint32_t node);
 /* Runs until nothing is left to do before `until`. */
 void mesh_run(struct mesh *m, usec until);
 /* Signed bytes of a withdrawal of a release / of a revocation list; out has room. */
