@@ -221,12 +221,15 @@ static bool next_block(struct node *n, struct nlink *l, uint32_t slot, struct ac
     if (!st->far_unchoked || l->asks_count >= n->lim.requests || asks_live(l) >= window ||
         !ask_room(n) || !bucket_ready(&n->down, n->now))
         return false;
-    /* The select goes first, so that no block is chosen for a message that is not this one. */
-    if (st->want && upload_select(n, l, slot, act, head))
-        return true;
     uint32_t block = choose_block(n, l, slot);
     if (block == PICKER_NONE)
         return false;
+    /* A select is said only when a request follows it: two images that have nothing to ask for
+     * would else take turns in saying it, without end. */
+    if (upload_select(n, l, slot, act, head)) {
+        picker_unask(s->picker, block);
+        return true;
+    }
     uint32_t len = geometry_block_len(&s->geo, block);
     bucket_take(&n->down, n->now, len);
     uint64_t rate = meter_rate(&l->down, n->now);

@@ -177,6 +177,7 @@ struct slot {
     bool save_manifest, save_release;
     bool adopt;
     bool opening; /* the host is at it: the place is not free */
+    bool open_stale; /* and it was told to shut it meanwhile: the answer opens nothing */
     bool
         unserved; /* the installer may be writing where the image lies: until it is checked again */
     bool taken_over;       /* its storage was an older manifest's of the same image */

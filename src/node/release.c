@@ -423,8 +423,9 @@ void release_opened(struct node *n, const struct event *ev)
 {
     assert(ev->opened.slot < n->lim.images);
     struct slot *s = &n->slots[ev->opened.slot];
-    s->opening = false;
-    if (!release_slot_used(s) || s->shut_due)
+    bool stale = s->open_stale;
+    s->opening = s->open_stale = false;
+    if (!release_slot_used(s) || s->shut_due || stale)
         return;
     if (ev->err != E_OK) {
         release_storage_failed(n, s, ev->err);
@@ -602,6 +603,7 @@ bool release_next(struct node *n, struct action *act)
         if (!s->shut_due)
             continue;
         s->shut_due = false;
+        s->open_stale = s->opening; /* what is opened by now is shut again */
         act->type = ACT_SHUT;
         act->shut.slot = i;
         act->shut.remove = s->shut_remove;
