@@ -416,6 +416,15 @@ static void do_raw(void)
         give(h, head, body > 0 ? &b : NULL, body, (struct bytes){NULL, 0});
 }
 
+/* BEP 52's count of proof layers for a whole chunk. */
+static uint32_t proof_count(const struct geometry *g)
+{
+    uint32_t layers = g->proof_layers == 0 ? 0 : g->proof_layers - 1;
+    for (uint32_t h = g->chunk_hashes; h > 1 && g->proof_layers > 0; h >>= 1)
+        layers++;
+    return layers;
+}
+
 /* Pulls the numbers of a random message to where they hit something. */
 static void aim(struct wire_msg *m)
 {
@@ -463,7 +472,7 @@ static void aim(struct wire_msg *m)
         m->hash_request.base = 0;
         m->hash_request.index = take_below(2) * CHUNK_BLOCKS;
         m->hash_request.length = g.chunk_hashes;
-        m->hash_request.proof = exchange_proof_count(&g);
+        m->hash_request.proof = proof_count(&g);
         break;
     }
     case MSG_get:
