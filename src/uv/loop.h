@@ -77,8 +77,10 @@ struct body {
 enum conn_state { CONN_DIALLING, CONN_HANDSHAKE, CONN_OPEN, CONN_FLUSHING, CONN_CLOSING };
 #define UNPROVEN_MAX       64u  /* links not yet authenticated that others opened */
 #define UNPROVEN_GROUP_MAX 4u   /* of one /24 or /64 */
+#define UNPROVEN_NEAR_MAX  16u  /* of one private or link-local network: a site comes up at once */
 #define UNPROVEN_LOCAL_MAX 256u /* of loopback */
 #define HANDSHAKES_RATE    50u  /* a second */
+#define HANDSHAKES_BURST   16u
 #define HANDSHAKE_MS       5000u
 #define DIAL_MS            8000u
 #define DIAL_NEAR_MS       3000u
@@ -126,7 +128,7 @@ struct net {
     usec tokens_at;
     usec logged_at; /* refusals are logged at most once a second */
     uint32_t refused;
-    uv_timer_t sweep;
+    uv_timer_t sweep, admit;
     bool sweeping, closing;
     struct link_self self;
     uint8_t *roots; /* what self.root_chain points at */

@@ -292,8 +292,8 @@ static bool take_token(struct host *h)
     usec now = host_now(h);
     n->tokens_us += now - n->tokens_at;
     n->tokens_at = now;
-    if (n->tokens_us > SEC)
-        n->tokens_us = SEC;
+    if (n->tokens_us > HANDSHAKES_BURST * cost)
+        n->tokens_us = HANDSHAKES_BURST * cost;
     if (n->tokens_us < cost)
         return false;
     n->tokens_us -= cost;
@@ -305,14 +305,18 @@ static enum err admit(struct host *h, const struct addr *addr, uint32_t group)
 {
     const struct net *n = &h->net;
     uint32_t same = 0;
-    if (n->closing || n->links_open >= h->opt->limits->links || n->unproven >= UNPROVEN_MAX)
+    if (n->closing || h->stopping || n->links_open >= h->opt->limits->links ||
+        n->unproven >= UNPROVEN_MAX)
         return E_LIMIT;
     for (uint32_t i = 0; i < n->conns_cap; i++) {
         const struct conn *c = n->conns[i];
         if (c != NULL && c->inbound_counted && c->group == group)
             same++;
     }
-    if (same >= (addr_is_loopback(addr) ? UNPROVEN_LOCAL_MAX : UNPROVEN_GROUP_MAX))
+    uint32_t most = UNPROVEN_GROUP_MAX;
+    if (addr_is_near(addr))
+        most = addr_is_loopback(addr) ? UNPROVEN_LOCAL_MAX : UNPROVEN_NEAR_MAX;
+    if (same >= most)
         return E_FLOOD;
     return E_OK;
 }
@@ -332,6 +336,8 @@ static void note_refused(struct host *h, const struct addr *addr, enum err e)
     n->refused = 0;
 }
 
+static void on_admit(uv_timer_t *timer);
+
 /* Takes one waiting connection off a listener. */
 static void accept_one(struct listener *l)
 {
@@ -341,7 +347,9 @@ static void accept_one(struct listener *l)
     l->waiting = false;
     if (!take_token(h)) {
         l->waiting = true;
-        net_sweep_soon(h);
+        uv_update_time(&h->loop);
+        int r = uv_timer_start(&h->net.admit, on_admit, 1000u / HANDSHAKES_RATE, 0);
+        assert(r == 0);
         return;
     }
     struct conn *c = conn_new(h);
@@ -362,6 +370,15 @@ static void accept_one(struct listener *l)
     c->inbound_counted = true;
     h->net.unproven++;
     begin_handshake(c);
+}
+
+/* The handshake budget has grown by one. */
+static void on_admit(uv_timer_t *timer)
+{
+    struct host *h = timer->data;
+    for (uint32_t i = 0; i < h->net.listeners; i++)
+        if (h->net.listener[i].waiting)
+            accept_one(&h->net.listener[i]);
 }
 
 static void on_connection(uv_stream_t *server, int status)
@@ -389,12 +406,6 @@ static void on_sweep(uv_timer_t *timer)
             conn_close(c, E_TIMEOUT);
         else
             more = true;
-    }
-    for (uint32_t i = 0; i < n->listeners; i++) {
-        struct listener *l = &n->listener[i];
-        if (l->waiting)
-            accept_one(l);
-        more = more || l->waiting;
     }
     if (!more) {
         uv_timer_stop(timer);
@@ -462,11 +473,12 @@ enum err net_open(struct host *h)
     assert(n->conns_cap < 1u << CONN_INDEX_BITS);
     n->conns = must_alloc(n->conns_cap * sizeof(struct conn *));
     memset(n->conns, 0, n->conns_cap * sizeof(struct conn *));
-    n->tokens_us = SEC;
+    n->tokens_us = SEC; /* take_token() cuts it to the burst */
     n->tokens_at = host_now(h);
     int r = uv_timer_init(&h->loop, &n->sweep);
+    r |= uv_timer_init(&h->loop, &n->admit);
     assert(r == 0);
-    n->sweep.data = h;
+    n->sweep.data = n->admit.data = h;
     randombytes_buf(n->self.static_secret, sizeof(n->self.static_secret));
     assert(h->opt->listen.count <= HOST_LISTEN_MAX);
     for (uint32_t i = 0; i < h->opt->listen.count; i++) {
@@ -493,6 +505,7 @@ void net_close(struct host *h)
         return;
     n->closing = true;
     uv_close((uv_handle_t *)&n->sweep, NULL);
+    uv_close((uv_handle_t *)&n->admit, NULL);
     for (uint32_t i = 0; i < n->listeners; i++)
         if (n->listener[i].open)
             uv_close((uv_handle_t *)&n->listener[i].tcp, NULL);
