@@ -73,6 +73,14 @@ MUST enum err store_batch_begin(struct store *s, struct store_batch **out);
  * item only; the batch goes on. */
 MUST enum err store_put_block(struct store_batch *b, uint32_t slot, uint32_t block,
                               struct bytes data);
+/* The same for several of one slot, in less time than one after the other. */
+struct store_block {
+    uint32_t block;
+    struct bytes data; /* lent */
+    enum err err;      /* out: what became of it */
+};
+void store_put_blocks(struct store_batch *b, uint32_t slot, struct store_block *list,
+                      uint32_t count);
 MUST enum err store_put_chunk(struct store_batch *b, uint32_t slot, uint32_t chunk,
                               struct bytes record);
 /* Empty data deletes. */

@@ -17,7 +17,8 @@
 #include <cpuid.h>
 #include <immintrin.h>
 
-#define SHA_FAST __attribute__((target("sha,sse4.1"), always_inline)) static inline
+#define SHA_FAST   __attribute__((target("sha,sse4.1"), always_inline)) static inline
+#define SHA_CALLED __attribute__((target("sha,sse4.1"))) static
 
 /* FIPS 180-4, section 4.2.2. */
 static const _Alignas(16) uint32_t round_constants[64] = {
@@ -122,8 +123,8 @@ SHA_FAST void lane_add(struct lane *l, const struct lane *before)
     l->cdgh = _mm_add_epi32(l->cdgh, before->cdgh);
 }
 
-__attribute__((target("sha,sse4.1"))) static void
-compress_two(SHA256_CTX *sa, const uint8_t *pa, SHA256_CTX *sb, const uint8_t *pb, size_t blocks)
+SHA_CALLED void compress_two(SHA256_CTX *sa, const uint8_t *pa, SHA256_CTX *sb, const uint8_t *pb,
+                             size_t blocks)
 {
     struct lane a, b;
     lane_load(&a, sa);

@@ -36,39 +36,88 @@ static struct image *batch_image(struct store_batch *b, uint32_t slot)
     return slot < s->slots ? s->slot[slot] : NULL;
 }
 
-enum err store_put_block(struct store_batch *b, uint32_t slot, uint32_t block, struct bytes data)
+/* What a block must hash to; or why it is not even hashed. */
+static enum err block_leaf(struct store_batch *b, struct image *img, const struct store_block *it,
+                           struct digest *want)
 {
-    struct store *s = b->store;
-    struct image *img = batch_image(b, slot);
     if (!img)
         return E_NOENT;
-    if (block >= img->geo.blocks)
+    if (it->block >= img->geo.blocks)
         return E_RANGE;
-    if (data.n != geometry_block_len(&img->geo, block))
+    if (it->data.n != geometry_block_len(&img->geo, it->block))
         return E_HASH;
-    struct digest want, got;
-    enum err err = image_leaf(&s->db, b->txn, img, block, &want);
-    if (err)
-        return err;
-    tree_leaf(&got, data.p, data.n);
-    if (!digest_equal(&want, &got))
-        return E_HASH;
-    if (bit_get(img->blocks, block) || bit_get(img->pending, block))
+    return image_leaf(&b->store->db, b->txn, img, it->block, want);
+}
+
+static void leaf_hash(struct digest *out, const struct store_block *it)
+{
+    if (it->err == E_OK)
+        tree_leaf(out, it->data.p, it->data.n);
+}
+
+/* Hashes two blocks, at once when both are to be hashed and as long as each other. */
+static void leaves_hash(bool pays, struct digest out[2], const struct store_block it[2])
+{
+    if (!pays || it[0].err || it[1].err || it[0].data.n != it[1].data.n) {
+        leaf_hash(&out[0], &it[0]);
+        leaf_hash(&out[1], &it[1]);
+        return;
+    }
+    struct hash_sha256_state a, b;
+    hash_sha256_init(&a);
+    hash_sha256_init(&b);
+    hash_sha256_update_two(&a, it[0].data.p, &b, it[1].data.p, it[0].data.n, pays);
+    hash_sha256_final(&a, &out[0]);
+    hash_sha256_final(&b, &out[1]);
+}
+
+/* Writes a block that proved itself, unless it is there. */
+static enum err block_keep(struct store *s, struct image *img, const struct store_block *it)
+{
+    if (bit_get(img->blocks, it->block) || bit_get(img->pending, it->block))
         return E_OK;
     if (img->storage == STORAGE_IMPORT)
         return E_READONLY;
-    err = fd_pwrite(img->fd, data.p, data.n, (uint64_t)block * BLOCK_LEN);
+    enum err err = fd_pwrite(img->fd, it->data.p, it->data.n, (uint64_t)it->block * BLOCK_LEN);
     if (err) {
         char shown[PATH_SHOWN];
         log_error(s->log, "store.write", "path=%s block=%u err=%s mend=\"%s\"",
-                  show_path(shown, img->path), block, err_name(err),
+                  show_path(shown, img->path), it->block, err_name(err),
                   err == E_FULL ? "free space there" : "check the disk");
         return err == E_FULL ? E_FULL : E_IO;
     }
-    bit_set(img->pending, block);
-    bit_set(img->dirty, geometry_chunk_of(&img->geo, block));
+    bit_set(img->pending, it->block);
+    bit_set(img->dirty, geometry_chunk_of(&img->geo, it->block));
     img->written = true;
     return E_OK;
+}
+
+void store_put_blocks(struct store_batch *b, uint32_t slot, struct store_block *list,
+                      uint32_t count)
+{
+    struct image *img = batch_image(b, slot);
+    for (uint32_t i = 0; i < count; i += 2) {
+        struct digest want[2], got[2];
+        uint32_t here = count - i < 2 ? 1 : 2;
+        for (uint32_t k = 0; k < here; k++)
+            list[i + k].err = block_leaf(b, img, &list[i + k], &want[k]);
+        if (here == 2)
+            leaves_hash(b->store->two_pays, got, &list[i]);
+        else
+            leaf_hash(&got[0], &list[i]);
+        for (uint32_t k = 0; k < here; k++) {
+            struct store_block *it = &list[i + k];
+            if (it->err == E_OK)
+                it->err = digest_equal(&want[k], &got[k]) ? block_keep(b->store, img, it) : E_HASH;
+        }
+    }
+}
+
+enum err store_put_block(struct store_batch *b, uint32_t slot, uint32_t block, struct bytes data)
+{
+    struct store_block one = {.block = block, .data = data};
+    store_put_blocks(b, slot, &one, 1);
+    return one.err;
 }
 
 enum err store_put_chunk(struct store_batch *b, uint32_t slot, uint32_t chunk, struct bytes record)

@@ -129,6 +129,22 @@ enum err fd_size(int fd, uint64_t *size)
     return E_FORMAT;
 }
 
+/* One block into both; the tree may be NULL. */
+static void hash_block(struct hash_sha256_state *flat, struct tree_builder *tree, const uint8_t *p,
+                       size_t n, bool two_pays)
+{
+    struct digest leaf;
+    struct hash_sha256_state own;
+    if (!tree) {
+        hash_sha256_update(flat, p, n);
+        return;
+    }
+    hash_sha256_init(&own);
+    hash_sha256_update_two(flat, p, &own, p, n, two_pays);
+    hash_sha256_final(&own, &leaf);
+    tree_builder_leaf(tree, &leaf);
+}
+
 enum err fd_hash(int fd, uint64_t size, struct tree_builder *tree, struct digest *digest,
                  void (*progress)(void *ctx, uint64_t done), void *ctx)
 {
@@ -138,6 +154,7 @@ enum err fd_hash(int fd, uint64_t size, struct tree_builder *tree, struct digest
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     struct hash_sha256_state flat;
     hash_sha256_init(&flat);
+    bool two_pays = tree && hash_sha256_two_pays();
     enum err err = E_OK;
     for (uint64_t off = 0; off < size;) {
         uint64_t left = size - off;
@@ -145,16 +162,8 @@ enum err fd_hash(int fd, uint64_t size, struct tree_builder *tree, struct digest
         err = fd_pread(fd, buf, n, off);
         if (err)
             break;
-        /* Block by block, so that the second hash finds the bytes in the cache. */
-        for (size_t at = 0; at < n; at += BLOCK_LEN) {
-            size_t len = n - at < BLOCK_LEN ? n - at : BLOCK_LEN;
-            hash_sha256_update(&flat, buf + at, len);
-            if (!tree)
-                continue;
-            struct digest leaf;
-            tree_leaf(&leaf, buf + at, len);
-            tree_builder_leaf(tree, &leaf);
-        }
+        for (size_t at = 0; at < n; at += BLOCK_LEN)
+            hash_block(&flat, tree, buf + at, n - at < BLOCK_LEN ? n - at : BLOCK_LEN, two_pays);
         off += n;
         if (progress)
             progress(ctx, off);

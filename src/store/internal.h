@@ -53,6 +53,7 @@ struct store {
     char dir[PATH_BYTES], images_dir[PATH_BYTES], image_path[PATH_BYTES];
     bool scratch;
     uint64_t reserve;
+    bool two_pays; /* to hash two blocks at once */
     int lock_fd;
     pthread_mutex_t work, table;
     struct store_batch batch; /* there is never more than one */

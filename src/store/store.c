@@ -289,6 +289,7 @@ enum err store_open(struct store **out, const struct store_options *opt, struct 
     s->log = log;
     s->slots = opt->slots;
     s->reserve = opt->reserve;
+    s->two_pays = hash_sha256_two_pays();
     s->lock_fd = -1;
     pthread_mutexattr_t attr;
     int rc = pthread_mutexattr_init(&attr);

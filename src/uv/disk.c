@@ -18,6 +18,7 @@
 #define GATHER_MS    40u
 #define GATHER_OPS   32u /* that many blocks do not wait */
 #define JOB_OPS_MAX  512u
+#define PUT_AT_ONCE  16u /* blocks given to the store in one call */
 #define VERIFY_SLICE 64u /* blocks */
 
 enum disk_kind { DISK_BLOCK, DISK_CHUNK, DISK_SAVE, DISK_OPEN, DISK_SHUT, DISK_VERIFY };
@@ -82,10 +83,27 @@ static void commit(struct store_batch **batch, struct disk_op *from, const struc
             op->err = e;
 }
 
+/* A run of blocks of one slot; returns the last of it. */
+static struct disk_op *put_blocks(struct store_batch *batch, struct disk_op *first)
+{
+    struct store_block list[PUT_AT_ONCE];
+    struct disk_op *last = first;
+    uint32_t count = 0;
+    for (struct disk_op *op = first; op != NULL && count < PUT_AT_ONCE; op = op->next) {
+        if (op->kind != DISK_BLOCK || op->slot != first->slot)
+            break;
+        list[count++] =
+            (struct store_block){.block = op->put.index, .data = bytes_of(op->put.p, op->put.n)};
+        last = op;
+    }
+    store_put_blocks(batch, first->slot, list, count);
+    for (uint32_t i = 0; i < count; i++, first = first->next)
+        first->err = list[i].err;
+    return last;
+}
+
 static enum err put(struct store_batch *batch, struct disk_op *op)
 {
-    if (op->kind == DISK_BLOCK)
-        return store_put_block(batch, op->slot, op->put.index, bytes_of(op->put.p, op->put.n));
     if (op->kind == DISK_CHUNK)
         return store_put_chunk(batch, op->slot, op->put.index, bytes_of(op->put.p, op->put.n));
     for (const struct record *r = op->save.first; r != NULL; r = r->next) {
@@ -140,7 +158,10 @@ static void on_work(uv_work_t *work)
                 continue;
             }
         }
-        op->err = put(batch, op);
+        if (op->kind == DISK_BLOCK)
+            op = put_blocks(batch, op);
+        else
+            op->err = put(batch, op);
     }
     commit(&batch, from, NULL);
 }

@@ -380,6 +380,54 @@ START_TEST(only_verified_blocks_are_kept)
 }
 END_TEST
 
+/* Each of several is judged for itself, whatever stands beside it. */
+START_TEST(several_blocks_are_judged_one_by_one)
+{
+    struct store *s = store_at(dir, &kept.log);
+    image_make(s, 0, &image);
+    uint8_t record[CHUNK_MAX], bad[BLOCK_LEN];
+    memcpy(bad, sample_block(&image, 8).p, BLOCK_LEN);
+    bad[0] ^= 1;
+    uint32_t last = image.g.blocks - 1;
+    struct bytes wrong = bytes_of(bad, BLOCK_LEN);
+    struct store_block list[] = {
+        {0, sample_block(&image, 0), E_IO},
+        {1, sample_block(&image, 1), E_IO},
+        {8, wrong, E_IO},
+        {3, sample_block(&image, 3), E_IO},
+        {4, sample_block(&image, 4), E_IO},
+        {9, wrong, E_IO},
+        {last, sample_block(&image, last), E_IO},
+        {5, sample_block(&image, 5), E_IO},
+        {6, sample_block(&image, 6), E_IO},
+        {6, sample_block(&image, 6), E_IO},
+        {700, sample_block(&image, 7), E_IO},
+        {7, sample_block(&image, 7), E_IO},
+        {10, sample_block(&image, 11), E_IO},
+        {11, sample_block(&image, 10), E_IO},
+        {600, sample_block(&image, 600), E_IO},
+        {2, bytes_of(bad, 3), E_IO},
+        {12, sample_block(&image, 12), E_IO},
+    };
+    static const enum err want[] = {E_OK,    E_OK,   E_HASH,  E_OK,   E_OK,    E_HASH,
+                                    E_STATE, E_OK,   E_OK,    E_OK,   E_RANGE, E_OK,
+                                    E_HASH,  E_HASH, E_STATE, E_HASH, E_OK};
+    const uint32_t count = sizeof list / sizeof list[0];
+    struct store_batch *b;
+    ck_assert_int_eq(store_batch_begin(s, &b), E_OK);
+    ck_assert_int_eq(store_put_chunk(b, 0, 0, sample_chunk(&image, 0, record)), E_OK);
+    store_put_blocks(b, 0, list, count);
+    for (uint32_t i = 0; i < count; i++)
+        ck_assert_msg(list[i].err == want[i], "item %u: %s", i, err_name(list[i].err));
+    store_put_blocks(b, 1, list, 2);
+    ck_assert_int_eq(list[0].err, E_NOENT);
+    ck_assert_int_eq(list[1].err, E_NOENT);
+    ck_assert_int_eq(store_batch_commit(b), E_OK);
+    ck_assert_uint_eq(check_marked(s, 0, &image), 8);
+    store_close(s);
+}
+END_TEST
+
 START_TEST(spans_are_served_when_all_of_them_is_there)
 {
     struct store *s = store_at(dir, &kept.log);
@@ -758,6 +806,7 @@ int main(void)
     tcase_add_test(c, image_that_is_not_there_is_not_made_unasked);
     tcase_add_test(c, only_proven_chunks_are_kept);
     tcase_add_test(c, only_verified_blocks_are_kept);
+    tcase_add_test(c, several_blocks_are_judged_one_by_one);
     tcase_add_test(c, spans_are_served_when_all_of_them_is_there);
     tcase_add_test(c, what_was_kept_is_there_after_a_restart);
     tcase_add_test(c, every_size_around_a_boundary_completes);
