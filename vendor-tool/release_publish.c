@@ -329,6 +329,8 @@ static int refused(const struct publishing *x, enum err e)
                     to);
     if (e == E_FULL || e == E_PERM || e == E_READONLY || e == E_IO || e == E_MEMORY)
         return fail_err(e, "the scratch directory", "see that $TMPDIR is writable and has space");
+    if (e == E_CLOSED)
+        return fail(STATUS_NET, "%s: broken off: publish again; what it has is not sent twice", to);
     return fail(STATUS_NET,
                 "%s: %s: see that the verify node runs and is reached, and publish again; "
                 "what it has is not sent twice",
