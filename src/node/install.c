@@ -226,7 +226,7 @@ static bool fresh_enough(const struct node *n)
     if (n->now >= n->fresh.since + FRESH_WAIT)
         return true;
     /* An answer told of something newer: it must be seen before anything older is installed. */
-    if (objects_manifest_wanted(n))
+    if (wants_a_manifest(n))
         return false;
     fresh_count(n, n->fresh.since, &verify, &peers, &sources);
     if (verify >= fresh_need(n))

@@ -8,7 +8,8 @@
  *   links.c     the link table: up, down, credit, hello, duplicates, dispatch, sending
  *   peers.c     addresses: dialling, peer lists, bans
  *   lan.c       announcements on the LAN
- *   objects.c   small objects: roots, revocation lists, withdrawals, manifests by get and data
+ *   wants.c     which roots, lists, manifests and withdrawals are asked for, and of whom
+ *   objects.c   the same: serving and taking them, by get and data
  *   release.c   image slots: taking a manifest, storage, completion, supersession
  *   install.c   what runs now, freshness, the installer, confirm and reject
  *   version.c   the version check in its five cases
@@ -29,14 +30,17 @@
 #define NONE                 UINT32_MAX
 #define PIECES_BITS_MAX      256u /* bytes of a bitmap of 2,048 pieces */
 #define CHUNK_PAUSE          SEC /* before a chunk that did not come is asked again of the same link */
-#define FAR_OPENS            8u /* slots of the other side remembered per link */
-#define PENDING_GETS         4u /* objects asked of us and not yet answered, per link */
-#define PENDING_CHUNKS       4u /* chunk requests of a link waiting here */
+#define FAR_OPENS            16u /* slots of the other side remembered per link */
+#define PENDING_GETS         8u  /* objects asked of us and not yet answered, per link */
+#define PENDING_CHUNKS       4u  /* chunk requests of a link waiting here */
 #define CANCELS              8u
 #define SENT_RING            32u /* blocks last sent on a link, for judging bad_block */
-#define WANTS                8u  /* small objects wanted at once */
-#define SAVES                64u /* records waiting to be saved */
-#define TELLS                64u
+#define GETS_AT_ONCE         4u  /* objects asked of one link at once */
+#define WANTS                16u /* small objects wanted at once */
+#define SAVES                96u /* records waiting to be saved */
+#define SAVES_BANS           24u /* of them, bans */
+#define TELLS                96u
+#define ROOTS_AT_ONCE        16u /* roots of one chain taken and saved */
 #define HINTS                4u
 #define LAN_MAX              16u
 #define LAN_PACKETS_A_SECOND 20u
@@ -96,6 +100,15 @@ struct stream {
  * all but blocks and requests is not asked again for the rest until something happens. */
 enum { READY_NOT, READY_ALL, READY_BLOCKS };
 
+/* A release that the other side says it holds. */
+struct offer {
+    bool set;
+    bool refused; /* it did not give it, or gave something else */
+    uint32_t root_version;
+    uint64_t sequence;
+    struct digest manifest, model;
+};
+
 enum link_phase { LINK_FREE, LINK_HELLO, LINK_READY, LINK_CLOSING, LINK_GONE };
 
 struct nlink {
@@ -122,13 +135,8 @@ struct nlink {
         struct digest manifest;
     } far[FAR_OPENS];
     uint32_t state_root, list_root, list_version;
-    struct {
-        bool set;
-        uint32_t root_version;
-        uint64_t sequence;
-        struct digest manifest, model;
-        bool refused;
-    } offer;
+    struct offer *offers; /* limits.images: the newest it said it holds, of each model */
+    uint32_t offers_next, unanswered;
     uint32_t offer_next;     /* next slot to offer while offer_due */
     uint32_t withdrawn_next; /* next withdrawal to mention */
     struct msg_get gets[PENDING_GETS];
@@ -176,7 +184,7 @@ struct slot {
     bool open_due, shut_due, shut_remove, check_due, checking;
     bool save_manifest, save_release;
     bool adopt;
-    bool opening; /* the host is at it: the place is not free */
+    bool opening;    /* the host is at it: the place is not free */
     bool open_stale; /* and it was told to shut it meanwhile: the answer opens nothing */
     bool
         unserved; /* the installer may be writing where the image lies: until it is checked again */
@@ -211,11 +219,15 @@ struct store_op {
     uint32_t len;
 };
 
+/* Kinds of small objects, as on the wire. */
+enum { KIND_MANIFEST = 1, KIND_ROOT = 2, KIND_REVOCATIONS = 3, KIND_WITHDRAWAL = 4 };
+
 struct want {
     uint8_t kind; /* 0 = free */
     uint32_t number;
     struct digest id;
-    uint32_t link; /* index asked, or NONE */
+    uint32_t link;  /* index asked */
+    uint32_t tries; /* links asked before it */
     bool sent;
     usec deadline;
 };
@@ -298,6 +310,7 @@ struct node {
     struct tell_item tells[TELLS];
     uint32_t tells_count;
     struct want wants[WANTS];
+    uint32_t want_turn; /* the link that is considered first */
     struct withdrawn *withdrawals;
     struct hint hints[HINTS];
     struct {
@@ -376,6 +389,8 @@ bool link_next(struct node *n, struct nlink *l, struct action *act, uint8_t *hea
 usec link_deadline(const struct node *n, const struct nlink *l);
 void link_time(struct node *n, struct nlink *l);
 void links_rejudge(struct node *n); /* after the trust changed */
+/* Counts something that an honest neighbour does rarely; too many close the link. */
+void link_fault(struct node *n, struct nlink *l, enum err e);
 /* Fills act with an encoded message; bytes = head + span. */
 void link_emit(struct node *n, struct nlink *l, struct action *act, uint8_t *head,
                const struct wire_msg *m, struct span span);
@@ -403,20 +418,33 @@ usec lan_deadline(const struct node *n);
 /* A dial to addr, or the link that came of it, is over. */
 void lan_dial_ended(struct node *n, const struct addr *addr);
 
-/* ---- objects.c ---- */
-void objects_want(struct node *n, struct nlink *l, uint8_t kind, uint32_t number,
+/* ---- wants.c ---- */
+/* What links claim to hold.  anew: said of its own accord, so that an earlier failure is forgotten.
+ */
+void wants_on_state(struct node *n, struct nlink *l, uint32_t root, uint32_t list_root,
+                    uint32_t list_version);
+void wants_on_offer(struct node *n, struct nlink *l, const struct offer *o, bool anew);
+void wants_on_withdrawn(struct node *n, struct nlink *l, const struct msg_withdrawn *m);
+void wants_manifest(struct node *n, struct nlink *l, const struct digest *id);
+/* A manifest was asked for and has not come yet. */
+bool wants_a_manifest(const struct node *n);
+/* Looks again at what all links claim, after what is held changed. */
+void wants_again(struct node *n);
+/* Was this asked of this link?  Then want_over() follows: right = the object came. */
+bool want_arrived(struct node *n, struct nlink *l, uint8_t kind, uint32_t number,
                   const struct digest *id);
-void objects_on_state(struct node *n, struct nlink *l, const struct msg_state *m);
+void want_over(struct node *n, struct nlink *l, uint8_t kind, uint32_t number,
+               const struct digest *id, bool right);
+void wants_link_gone(struct node *n, uint32_t link);
+void wants_time(struct node *n);
+usec wants_deadline(const struct node *n);
+bool wants_next(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
+
+/* ---- objects.c ---- */
 void objects_on_get(struct node *n, struct nlink *l, const struct msg_get *m);
 void objects_on_data(struct node *n, struct nlink *l, const struct msg_data *m, struct bytes data);
 void objects_on_nodata(struct node *n, struct nlink *l, const struct msg_nodata *m);
-void objects_on_withdrawn(struct node *n, struct nlink *l, const struct msg_withdrawn *m);
-void objects_link_gone(struct node *n, uint32_t link);
 bool objects_next(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
-void objects_time(struct node *n);
-usec objects_deadline(const struct node *n);
-/* A manifest was asked for and has not come yet. */
-bool objects_manifest_wanted(const struct node *n);
 void objects_take_roots(struct node *n, struct bytes chain, bool save_known);
 enum err objects_take_revocations(struct node *n, struct bytes list, bool save);
 enum err objects_take_withdrawal(struct node *n, struct bytes data, uint32_t index);

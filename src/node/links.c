@@ -58,9 +58,12 @@ static void link_reset(struct node *n, struct nlink *l)
 {
     struct ask *asks = l->asks;
     struct upload *uploads = l->uploads;
+    struct offer *offers = l->offers;
     memset(l, 0, sizeof(*l));
     l->asks = asks;
     l->uploads = uploads;
+    l->offers = offers;
+    memset(offers, 0, sizeof(*offers) * n->lim.images);
     l->out_slot = l->in_slot = -1;
     l->window = 4; /* it grows with every block that comes in time */
     for (uint32_t s = 0; s < n->lim.images; s++) {
@@ -185,7 +188,7 @@ void link_up(struct node *n, const struct event *ev)
 static void link_end(struct node *n, struct nlink *l, enum err why)
 {
     exchange_link_gone(n, l);
-    objects_link_gone(n, link_index(n, l));
+    wants_link_gone(n, link_index(n, l));
     if (l->known != NULL) {
         /* Also when the other side closed: it is not dialled again at once. */
         bool bad = l->close_err != E_OK || why != E_OK;
@@ -227,7 +230,7 @@ void link_close(struct node *n, struct nlink *l, enum err e)
     }
     /* Asks come back at once; the place stays until the host says that the link is down. */
     exchange_link_gone(n, l);
-    objects_link_gone(n, link_index(n, l));
+    wants_link_gone(n, link_index(n, l));
     l->phase = LINK_CLOSING;
     l->close_err = e;
     l->bye_due = true;
@@ -265,7 +268,7 @@ void link_sent(struct node *n, const struct event *ev)
 
 /* ---- messages in ---- */
 
-static void fault(struct node *n, struct nlink *l, enum err e)
+void link_fault(struct node *n, struct nlink *l, enum err e)
 {
     l->faults++;
     if (l->faults > FAULTS_MAX)
@@ -353,16 +356,10 @@ static int32_t far_resolve(const struct nlink *l, int32_t far_slot)
 
 static void on_offer(struct node *n, struct nlink *l, const struct msg_offer *m)
 {
-    struct digest id, model;
-    memcpy(id.b, m->manifest, 32);
-    memcpy(model.b, m->model, 32);
-    l->offer.set = true;
-    l->offer.refused = false;
-    l->offer.root_version = m->root_version;
-    l->offer.sequence = m->sequence;
-    l->offer.manifest = id;
-    l->offer.model = model;
-    release_consider(n, l, &model, m->root_version, m->sequence, &id);
+    struct offer o = {.root_version = m->root_version, .sequence = m->sequence};
+    memcpy(o.manifest.b, m->manifest, 32);
+    memcpy(o.model.b, m->model, 32);
+    wants_on_offer(n, l, &o, true);
 }
 
 static void on_held(struct node *n, struct nlink *l, const struct msg_held *m)
@@ -419,7 +416,7 @@ static bool dispatch_object(struct node *n, struct nlink *l, const struct wire_m
                             const struct event *ev)
 {
     if (m->id == MSG_state)
-        objects_on_state(n, l, &m->state);
+        wants_on_state(n, l, m->state.root_version, m->state.list_root, m->state.list_version);
     else if (m->id == MSG_get)
         objects_on_get(n, l, &m->get);
     else if (m->id == MSG_data)
@@ -427,7 +424,7 @@ static bool dispatch_object(struct node *n, struct nlink *l, const struct wire_m
     else if (m->id == MSG_nodata)
         objects_on_nodata(n, l, &m->nodata);
     else if (m->id == MSG_withdrawn)
-        objects_on_withdrawn(n, l, &m->withdrawn);
+        wants_on_withdrawn(n, l, &m->withdrawn);
     else if (m->id == MSG_want_peers)
         peers_on_want(n, l, &m->want_peers);
     else if (m->id == MSG_peers)
@@ -460,10 +457,9 @@ void link_message(struct node *n, const struct event *ev)
     l->heard = n->now;
     struct wire_msg m;
     enum err e = wire_decode(&m, ev->msg.head);
-    if (e == E_UNKNOWN && ev->msg.head.n > 0 && wire_ignorable(ev->msg.head.p[0])) {
-        fault(n, l, E_FLOOD);
+    /* A newer version of this program may say more than we understand. */
+    if (e == E_UNKNOWN && ev->msg.head.n > 0 && wire_ignorable(ev->msg.head.p[0]))
         return;
-    }
     if (e != E_OK) {
         link_close(n, l, e);
         return;
@@ -659,7 +655,8 @@ bool link_next(struct node *n, struct nlink *l, struct action *act, uint8_t *hea
         return false;
     if (l->ready == READY_ALL) {
         if (next_version(n, l, act, head) || objects_next(n, l, act, head) ||
-            next_peers(n, l, act, head) || upload_next_control(n, l, act, head))
+            wants_next(n, l, act, head) || next_peers(n, l, act, head) ||
+            upload_next_control(n, l, act, head))
             return true;
         l->ready = READY_BLOCKS;
     }

@@ -73,9 +73,11 @@ static void carve_links(struct node *n, struct carve *c, const struct limits *li
     for (uint32_t i = 0; i < lim->links; i++) {
         void *asks = carve(c, sizeof(struct ask) * lim->requests);
         void *uploads = carve(c, sizeof(struct upload) * lim->uploads);
+        void *offers = carve(c, sizeof(struct offer) * lim->images);
         if (n != NULL) {
             n->links[i].asks = asks;
             n->links[i].uploads = uploads;
+            n->links[i].offers = offers;
         }
         for (uint32_t s = 0; s < lim->images; s++) {
             void *map = carve(c, bits);
@@ -125,7 +127,13 @@ struct node *node_init(void *mem, const struct limits *lim, const struct node_co
                        const uint8_t seed[static 32], struct log *log)
 {
     assert(((uintptr_t)mem & 15) == 0);
-    assert(lim->pieces <= 2048 && lim->images < 256 && lim->links < 65536);
+    assert(lim->pieces <= PIECES_BITS_MAX * 8 && lim->links < 65536);
+    assert(lim->images <= FAR_OPENS); /* so that a whole neighbour's images fit a link */
+    /* The rings hold all that can be queued before one drain.  Records: state and deletion of each
+     * slot, the floor, bans up to their share, and what one event lends (roots and a list). */
+    assert(2 * lim->images + 1 + SAVES_BANS + ROOTS_AT_ONCE + 1 <= SAVES);
+    /* Tells: to install, held, confirmed, held at, of each slot; three of the node; withdrawals. */
+    assert((conf->publish ? 4 * lim->images + lim->withdrawals : 3 * lim->images) + 3 <= TELLS);
     memset(mem, 0, node_size(lim));
     struct node *n;
     lay_out(mem, lim, &n);
@@ -139,19 +147,29 @@ struct node *node_init(void *mem, const struct limits *lim, const struct node_co
     return n;
 }
 
+/* Each thing is told once until the host has heard it, so what peers repeat takes no room. */
 void node_tell(struct node *n, enum tell what, uint32_t slot, const struct digest *digest)
 {
+    struct tell_item t = {.what = what, .slot = slot};
+    if (digest != NULL)
+        t.digest = *digest;
+    for (uint32_t i = 0; i < n->tells_count; i++) {
+        struct tell_item *o = &n->tells[i];
+        if (o->what != what || o->slot != slot)
+            continue;
+        if (what == TELL_STOPPED_AT && !digest_equal(&o->digest, &t.digest))
+            continue; /* one for each withdrawal */
+        o->digest = t.digest;
+        return;
+    }
     assert(n->tells_count < TELLS);
-    struct tell_item *t = &n->tells[n->tells_count++];
-    t->what = what;
-    t->slot = slot;
-    t->digest = digest != NULL ? *digest : (struct digest){{0}};
+    n->tells[n->tells_count++] = t;
 }
 
 static void save_push(struct node *n, uint32_t object, struct bytes data)
 {
     /* A record that is built when it is emitted needs to stand in the queue only once. */
-    for (uint32_t i = 0; i < n->saves_count && data.p == NULL; i++) {
+    for (uint32_t i = n->saves_head; i < n->saves_count && data.p == NULL; i++) {
         struct save_item *it = &n->saves[i];
         if (it->object == object && it->data.p == NULL) {
             it->data.n = data.n;
@@ -342,7 +360,7 @@ static void timers(struct node *n)
             link_time(n, &n->links[i]);
     }
     upload_plan(n);
-    objects_time(n);
+    wants_time(n);
     install_time(n);
     if (n->conf.lan && n->loaded)
         lan_time(n);
@@ -540,7 +558,7 @@ usec node_deadline(const struct node *n)
             t = earlier(t, link_deadline(n, &n->links[i]));
     }
     t = earlier(t, peers_deadline(n));
-    t = earlier(t, objects_deadline(n));
+    t = earlier(t, wants_deadline(n));
     t = earlier(t, install_deadline(n));
     if (n->conf.lan)
         t = earlier(t, lan_deadline(n));

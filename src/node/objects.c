@@ -1,4 +1,4 @@
-/* Small objects: what is wanted from whom, what is served, and what taking one changes.
+/* Small objects: what is served, and what taking one changes.
  *
  * Roots come one version at a time, because each is judged by the one before.  What changes trust
  * is saved first and told to the host when that save is durable; from then on links use it. */
@@ -6,138 +6,6 @@
 
 #include <inttypes.h>
 #include <string.h>
-
-#define KIND_MANIFEST    1u
-#define KIND_ROOT        2u
-#define KIND_REVOCATIONS 3u
-#define KIND_WITHDRAWAL  4u
-#define WANT_TIMEOUT     (10 * SEC)
-
-/* ---- wanting ---- */
-
-static struct want *want_find(struct node *n, uint8_t kind, uint32_t number,
-                              const struct digest *id)
-{
-    for (uint32_t i = 0; i < WANTS; i++) {
-        struct want *w = &n->wants[i];
-        if (w->kind == kind && w->number == number && digest_equal(&w->id, id))
-            return w;
-    }
-    return NULL;
-}
-
-void objects_want(struct node *n, struct nlink *l, uint8_t kind, uint32_t number,
-                  const struct digest *id)
-{
-    struct digest zero = {{0}};
-    if (id == NULL)
-        id = &zero;
-    if (want_find(n, kind, number, id) != NULL)
-        return;
-    for (uint32_t i = 0; i < WANTS; i++) {
-        struct want *w = &n->wants[i];
-        if (w->kind != 0)
-            continue;
-        *w = (struct want){kind, number, *id, link_index(n, l), false, n->now + WANT_TIMEOUT};
-        l->ready = true;
-        return;
-    }
-}
-
-bool objects_manifest_wanted(const struct node *n)
-{
-    for (uint32_t i = 0; i < WANTS; i++) {
-        if (n->wants[i].kind == KIND_MANIFEST)
-            return true;
-    }
-    return false;
-}
-
-/* After a want ended without its object, another link's offer may still lead to it. */
-static void wants_reconsider(struct node *n)
-{
-    for (uint32_t i = 0; i < n->lim.links; i++) {
-        struct nlink *l = &n->links[i];
-        if (l->phase != LINK_READY)
-            continue;
-        if (l->state_root > n->trust.root.version)
-            objects_want(n, l, KIND_ROOT, n->trust.root.version + 1, NULL);
-        if (l->offer.set && !l->offer.refused)
-            release_consider(n, l, &l->offer.model, l->offer.root_version, l->offer.sequence,
-                             &l->offer.manifest);
-    }
-}
-
-static void want_over(struct node *n, struct want *w)
-{
-    w->kind = 0;
-    wants_reconsider(n);
-}
-
-void objects_link_gone(struct node *n, uint32_t link)
-{
-    bool any = false;
-    n->links[link].offer.refused = true;
-    n->links[link].state_root = 0;
-    for (uint32_t i = 0; i < WANTS; i++) {
-        if (n->wants[i].kind != 0 && n->wants[i].link == link) {
-            n->wants[i].kind = 0;
-            any = true;
-        }
-    }
-    if (any)
-        wants_reconsider(n);
-}
-
-void objects_time(struct node *n)
-{
-    for (uint32_t i = 0; i < WANTS; i++) {
-        struct want *w = &n->wants[i];
-        if (w->kind == 0 || n->now < w->deadline)
-            continue;
-        struct nlink *l = &n->links[w->link];
-        w->kind = 0;
-        l->offer.refused = true;
-        l->state_root = 0;
-        wants_reconsider(n);
-    }
-}
-
-usec objects_deadline(const struct node *n)
-{
-    usec t = USEC_NEVER;
-    for (uint32_t i = 0; i < WANTS; i++) {
-        if (n->wants[i].kind != 0 && n->wants[i].deadline < t)
-            t = n->wants[i].deadline;
-    }
-    return t;
-}
-
-void objects_on_state(struct node *n, struct nlink *l, const struct msg_state *m)
-{
-    l->state_root = m->root_version;
-    l->list_root = m->list_root;
-    l->list_version = m->list_version;
-    if (n->conf.publish && l->origin && m->root_version >= n->trust.root.version &&
-        release_compare(m->list_root, m->list_version, n->trust.revoked.root_version,
-                        n->trust.revoked.version) >= 0)
-        node_tell(n, TELL_TRUSTED_AT, 0, NULL);
-    if (m->root_version > n->trust.root.version)
-        objects_want(n, l, KIND_ROOT, n->trust.root.version + 1, NULL);
-    else if (release_compare(m->list_root, m->list_version, n->trust.revoked.root_version,
-                             n->trust.revoked.version) > 0)
-        objects_want(n, l, KIND_REVOCATIONS, 0, NULL);
-}
-
-void objects_on_withdrawn(struct node *n, struct nlink *l, const struct msg_withdrawn *m)
-{
-    struct digest id;
-    memcpy(id.b, m->manifest, 32);
-    if (objects_withdrawn(n, &id) == NULL)
-        objects_want(n, l, KIND_WITHDRAWAL, 0, &id);
-    else if (n->conf.publish && l->origin)
-        node_tell(n, TELL_STOPPED_AT, 0, &id);
-}
 
 /* ---- serving ---- */
 
@@ -200,26 +68,10 @@ static void answer_get(struct node *n, struct nlink *l, struct action *act, uint
 bool objects_next(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
 {
     /* Nothing is served that a power cut could still take back. */
-    if (l->gets_count > 0 && n->saves_count == 0 && n->saved_batch == n->save_batch) {
-        answer_get(n, l, act, head);
-        return true;
-    }
-    for (uint32_t i = 0; i < WANTS; i++) {
-        struct want *w = &n->wants[i];
-        if (w->kind == 0 || w->sent || &n->links[w->link] != l)
-            continue;
-        w->sent = true;
-        w->deadline = n->now + WANT_TIMEOUT;
-        struct wire_msg m;
-        memset(&m, 0, sizeof(m));
-        m.id = MSG_get;
-        m.get.kind = w->kind;
-        m.get.number = w->number;
-        memcpy(m.get.id, w->id.b, 32);
-        link_emit(n, l, act, head, &m, (struct span){0, 0, 0});
-        return true;
-    }
-    return false;
+    if (l->gets_count == 0 || n->saves_count > 0 || n->saved_batch != n->save_batch)
+        return false;
+    answer_get(n, l, act, head);
+    return true;
 }
 
 /* ---- taking ---- */
@@ -231,14 +83,15 @@ void objects_trust_changed(struct node *n)
     for (uint32_t i = 0; i < n->lim.links; i++)
         n->links[i].state_due = true;
     node_wake_links(n);
-    wants_reconsider(n);
+    wants_again(n);
 }
 
 void objects_take_roots(struct node *n, struct bytes chain, bool save_known)
 {
     struct bytes one;
     uint32_t saved = 0;
-    while (chain.n > 0 && root_chain_next(&chain, &one) == E_OK) {
+    /* What is taken is saved: a chain that is longer than that goes on another time. */
+    while (saved < ROOTS_AT_ONCE && chain.n > 0 && root_chain_next(&chain, &one) == E_OK) {
         struct root r;
         struct bytes body;
         if (root_decode(&r, &body, one) != E_OK)
@@ -251,7 +104,7 @@ void objects_take_roots(struct node *n, struct bytes chain, bool save_known)
             log_warn(n->log, "root.refused", "version=%" PRIu32 " err=%s", r.version, err_name(e));
         /* Provisioned roots are kept too, so that any of them can be served. */
         bool keep = e == E_OK ? n->loaded : save_known && r.version <= n->trust.root.version;
-        if (!keep || saved >= ROOT_CHAIN_MAX * 2)
+        if (!keep)
             continue;
         saved++;
         uint32_t batch = node_save(n, object_id(OBJ_ROOT, r.version), one);
@@ -320,7 +173,7 @@ enum err objects_take_withdrawal(struct node *n, struct bytes data, uint32_t ind
     return E_OK;
 }
 
-static enum err take_root(struct node *n, struct nlink *l, struct bytes data)
+static enum err take_root(struct node *n, struct bytes data)
 {
     uint32_t held = n->trust.root.version;
     enum err e = trust_advance(&n->trust, data);
@@ -328,8 +181,6 @@ static enum err take_root(struct node *n, struct nlink *l, struct bytes data)
         return e;
     log_info(n->log, "root.taken", "version=%" PRIu32, held + 1);
     n->trust_batch = node_save(n, object_id(OBJ_ROOT, held + 1), data);
-    if (l->state_root > held + 1)
-        objects_want(n, l, KIND_ROOT, held + 2, NULL);
     return E_OK;
 }
 
@@ -337,44 +188,37 @@ void objects_on_data(struct node *n, struct nlink *l, const struct msg_data *m, 
 {
     struct digest id;
     memcpy(id.b, m->id, 32);
-    struct want *w = want_find(n, m->kind, m->number, &id);
-    if (w == NULL || &n->links[w->link] != l) {
-        l->faults++; /* unasked, or too late */
+    if (!want_arrived(n, l, m->kind, m->number, &id)) {
+        link_fault(n, l, E_FLOOD); /* unasked, or too late */
         return;
     }
-    w->kind = 0;
     enum err e = E_UNKNOWN;
     if (m->kind == KIND_MANIFEST)
         e = release_take(n, data, NONE, link_index(n, l));
     else if (m->kind == KIND_ROOT)
-        e = take_root(n, l, data);
+        e = take_root(n, data);
     else if (m->kind == KIND_REVOCATIONS)
         e = objects_take_revocations(n, data, true);
     else if (m->kind == KIND_WITHDRAWAL)
         e = objects_take_withdrawal(n, data, NONE);
-    if (e == E_OK || e == E_STALE)
-        return;
-    char hex[17];
-    hex_encode(hex, id.b, 8);
-    log_warn(n->log, "object.refused", "kind=%u id=%s err=%s", (unsigned)m->kind, hex, err_name(e));
+    bool right = e == E_OK && (m->kind != KIND_MANIFEST || release_by_manifest(n, &id) != NULL);
+    if (e != E_OK && e != E_STALE) {
+        char hex[17];
+        hex_encode(hex, id.b, 8);
+        log_warn(n->log, "object.refused", "kind=%u id=%s err=%s", (unsigned)m->kind, hex,
+                 err_name(e));
+    }
     /* An honest node relays only what it verified, but roots may differ: unlisted is no proof. */
     if (e == E_SIGNATURE || e == E_FORMAT || e == E_NONCANONICAL || e == E_TRUNCATED ||
         e == E_OVERSIZED || e == E_TRAILING || e == E_FLEET)
         link_close(n, l, e);
-    else
-        l->offer.refused = true;
+    want_over(n, l, m->kind, m->number, &id, right);
 }
 
 void objects_on_nodata(struct node *n, struct nlink *l, const struct msg_nodata *m)
 {
     struct digest id;
     memcpy(id.b, m->id, 32);
-    struct want *w = want_find(n, m->kind, m->number, &id);
-    if (w == NULL || &n->links[w->link] != l)
-        return;
-    if (m->kind == KIND_MANIFEST)
-        l->offer.refused = true;
-    if (m->kind == KIND_ROOT)
-        l->state_root = 0;
-    want_over(n, w);
+    if (want_arrived(n, l, m->kind, m->number, &id))
+        want_over(n, l, m->kind, m->number, &id, false);
 }

@@ -191,6 +191,6 @@ void peers_ban(struct node *n, const struct key *who, const char *why)
     log_warn(n->log, "peer.banned", "peer=%s why=%s hours=24", hex, why);
     uint32_t i = bans_add(&n->bans, who, n->now + BAN_TIME);
     /* Losing the record of a ban costs one more bad block, so it never crowds out other records. */
-    if (n->saves_count < SAVES / 2)
+    if (n->saves_count < SAVES_BANS)
         node_save(n, object_id(OBJ_BAN, i), (struct bytes){NULL, 0});
 }

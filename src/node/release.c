@@ -303,7 +303,7 @@ void release_consider(struct node *n, struct nlink *l, const struct digest *mode
         return;
     if (release_compare(root_version, sequence, n->floor_root, n->floor_sequence) < 0)
         return;
-    objects_want(n, l, 1, 0, manifest);
+    wants_manifest(n, l, manifest);
 }
 
 /* ---- records ---- */
@@ -376,11 +376,14 @@ void release_ready(struct node *n)
 
 void release_adopt(struct node *n, uint32_t slot)
 {
-    if (slot >= n->lim.images || !release_slot_used(&n->slots[slot]) ||
-        n->slots[slot].state == RELEASE_REFUSED)
+    if (slot >= n->lim.images || !release_slot_used(&n->slots[slot]))
         return;
-    n->slots[slot].adopt = true;
-    n->slots[slot].open_due = true;
+    struct slot *s = &n->slots[slot];
+    if (s->state == RELEASE_REFUSED || s->state == RELEASE_WITHDRAWN ||
+        s->state == RELEASE_REJECTED)
+        return;
+    s->adopt = true;
+    s->open_due = true;
 }
 
 /* ---- storage ---- */

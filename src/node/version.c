@@ -232,19 +232,13 @@ void version_on_answer(struct node *n, struct nlink *l, const struct msg_answer 
     memcpy(model.b, l->my_ask.model, 32);
     memcpy(manifest.b, m->manifest, 32);
     learn_case(n, l, (enum verdict)m->verdict);
-    struct msg_state state = {.root_version = m->root_version,
-                              .list_root = m->list_root,
-                              .list_version = m->list_version};
-    objects_on_state(n, l, &state);
-    if (m->release_root != 0 && !digest_is_zero(&model)) {
-        l->offer.set = true;
-        l->offer.root_version = m->release_root;
-        l->offer.sequence = m->sequence;
-        l->offer.manifest = manifest;
-        l->offer.model = model;
-        if (!l->offer.refused)
-            release_consider(n, l, &model, m->release_root, m->sequence, &manifest);
-    }
+    wants_on_state(n, l, m->root_version, m->list_root, m->list_version);
+    struct offer o = {.root_version = m->release_root,
+                      .sequence = m->sequence,
+                      .manifest = manifest,
+                      .model = model};
+    if (m->release_root != 0 && !digest_is_zero(&model))
+        wants_on_offer(n, l, &o, false);
     if (m->verdict == VERDICT_DIFFERS)
         n->mismatches++;
     version_compare_own(n, &manifest);

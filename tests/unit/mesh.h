@@ -11,7 +11,7 @@
 #define MESH_NODES   24u
 #define MESH_RECORDS 64u
 #define MESH_LINKS   512u
-#define MESH_SLOTS   8u
+#define MESH_SLOTS   16u
 
 struct mesh_record {
     uint32_t object;
@@ -90,7 +90,7 @@ struct mesh {
         uint8_t *image;
         uint8_t *envelope;
         size_t envelope_len;
-    } release[8];
+    } release[16];
     uint32_t releases;
     /* A hook on every message that is delivered: false drops it. */
     bool (*filter)(struct mesh *m, uint32_t from, uint32_t to, const struct wire_msg *msg);
