@@ -209,13 +209,13 @@ static int add_list(struct publishing *x)
 
     if (x->list != NULL || stat(x->dir.s, &st) != 0 || !S_ISDIR(st.st_mode))
         return STATUS_OK;
-    int status = fleet_dir_revocations(&d, &x->list, &x->list_len, &present);
-    return status;
+    return fleet_dir_revocations(&d, &x->list, &x->list_len, &present);
 }
 
 static int judge_list(struct publishing *x)
 {
     struct digest fleet;
+    struct path own;
     struct bytes body, list = bytes_of(x->list, x->list_len);
 
     if (x->list == NULL)
@@ -225,13 +225,17 @@ static int judge_list(struct publishing *x)
         e = revlist_judge(&x->trust, list);
     if (e == E_OK)
         return STATUS_OK;
-    const char *name = x->opt->revocations != NULL ? x->opt->revocations : "revocations.bin";
-    if (x->file == NULL || x->opt->revocations != NULL)
-        return fail_err(e, name, "sign it again under the newest root: `device revoke DIR`");
+    if (x->opt->revocations != NULL)
+        return fail_err(e, x->opt->revocations,
+                        "sign it again under the newest root: `device revoke DIR`");
+    if (path_join(&own, x->dir.s, "revocations.bin", NULL) != STATUS_OK)
+        return STATUS_FILE;
+    if (x->file == NULL)
+        return fail_err(e, own.s, "sign it again under the newest root: `device revoke %s`",
+                        x->dir.s);
     /* A release is not held up by a list that nobody asked to hand over. */
-    warn("%s/%s: %s: it does not go along: sign it again under the newest root: `device revoke "
-         "%s`",
-         x->dir.s, name, err_text(e), x->dir.s);
+    warn("%s: %s: it does not go along: sign it again under the newest root: `device revoke %s`",
+         own.s, err_text(e), x->dir.s);
     free(x->list);
     x->list = NULL;
     x->list_len = 0;
@@ -446,7 +450,7 @@ const struct verb verb_release_publish = {
     "[FILE.suit | FILE.stop]",
     0,
     1,
-    "Hand a release, a withdrawal or a revocation list to a verify node, and print what it holds",
+    "Hand a release, a withdrawal or a revocation list to a verify node",
     "FILE.suit goes with its --image.  FILE.stop is what `release withdraw` made.  Without "
     "either,\n"
     "--revocations FILE hands over a revocation list, and --fleet DIR the newest roots and the\n"

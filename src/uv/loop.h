@@ -15,7 +15,7 @@
  *   current.c  what runs on the device now
  *   control.c  the control socket; status.c what it answers
  *   device.c   the directory that says who this node is
- *   publish.c  a host that offers one image to one verify node and ends */
+ *   publish.c  a host that hands things over to one verify node and ends */
 #pragma once
 
 #include "fwswarm/aead_evp.h"

@@ -228,6 +228,12 @@ refused image-alone 2 'needs the FILE.suit that signs it' --image image1
 refused suit-alone 2 '4.0.suit: needs --image' 4.0.suit
 head -c 60 fleet/revocations.bin >cut.bin
 refused list-cut 1 'cut.bin: ' --revocations cut.bin --fleet fleet
+cp fleet/revocations.bin whole.bin
+cp cut.bin fleet/revocations.bin
+refused list-cut-in-place 1 'fleet/revocations.bin: .*`device revoke fleet`' --fleet fleet
+hands list-cut-holds-nothing-up 4.0.suit --image image1
+holds list-cut-warned grep -q 'warning: ./fleet/revocations.bin: .*it does not go along' err
+cp whole.bin fleet/revocations.bin
 fleet strangers
 refused list-of-others 1 'belongs to another fleet' --revocations fleet/revocations.bin \
     --fleet strangers
