@@ -365,12 +365,13 @@ def link(options):
                 engines.append(kind(folder, image, options.size))
                 say("%s: preparing" % kind.name)
                 engines[-1].set_up()
-            for turn in range(options.runs):
+            for turn in range(options.runs + 1):
                 for engine in engines if turn % 2 == 0 else reversed(engines):
                     one = engine.run()
-                    runs[engine.name].append(one)
+                    if turn > 0:  # the first is for warming up
+                        runs[engine.name].append(one)
                     say("run %d of %d, %-10s  %4.0f MB/s  makespan %5.2f s  CPU %.2f s per GiB"
-                        % (turn + 1, options.runs, engine.name, one["rate_mb_s"],
+                        % (turn, options.runs, engine.name, one["rate_mb_s"],
                            one["makespan_s"], one["cpu_s"]))
         finally:
             for engine in engines:
