@@ -5,8 +5,8 @@
  * that the signed tree proves are kept, and a block is marked present only after its bytes were
  * synced: power loss at any instruction loses at most what was not yet synced.
  *
- * Threads: one owner thread calls open/close; one worker at a time runs a batch (store_batch_*), and
- * ends it on the thread that began it.  Reads, verifying and digests may run beside a batch and
+ * Threads: one owner thread calls open/close; one worker at a time runs a batch (store_batch_*),
+ * and ends it on the thread that began it.  Reads, verifying and digests may run beside a batch and
  * beside a slot being closed, on any thread; opening, closing and importing an image wait for the
  * batch. */
 #pragma once
@@ -27,11 +27,13 @@ struct store_options {
 };
 
 /* E_FOREIGN, E_NEWER (format), E_FORMAT (no database of ours), E_BUSY (another process has it),
- * E_NOENT (no directory above it), E_READONLY, E_PERM, E_FULL, E_IO; logs the path, the value and the mend. */
+ * E_NOENT (no directory above it), E_READONLY, E_PERM, E_FULL, E_IO; logs the path, the value and
+ * the mend. */
 MUST enum err store_open(struct store **out, const struct store_options *opt, struct log *log);
 void store_close(struct store *s);
 
-/* Calls back for each record in object order; data is lent.  The callback must not call the store. */
+/* Calls back for each record in object order; data is lent.  The callback must not call the store.
+ */
 MUST enum err store_records(struct store *s,
                             void (*each)(void *ctx, uint32_t object, struct bytes data), void *ctx);
 /* Copies a record out; *n = its length.  E_NOENT, E_OVERSIZED. */
@@ -40,9 +42,9 @@ MUST enum err store_record_get(struct store *s, uint32_t object, uint8_t *out, s
 
 /* Opens or makes the storage of an image in slot: checks free space first, preallocates, binds the
  * slot to (root, size); what was there for the same key is resumed.  A slot bound to another image
- * is replaced.  create=false with an image that was neither imported nor made: E_NOENT.  E_BUSY when
- * another slot has the image, or the one configured path.  Hashes what is on a configured path, and
- * an imported file that changed, before it is believed. */
+ * is replaced.  create=false with an image that was neither imported nor made: E_NOENT.  E_BUSY
+ * when another slot has the image, or the one configured path.  Hashes what is on a configured
+ * path, and an imported file that changed, before it is believed. */
 MUST enum err store_image_open(struct store *s, uint32_t slot, const struct digest *root,
                                const struct geometry *g, bool create);
 /* The bitmaps of an open slot, first bit highest; lent until the next batch commit. */

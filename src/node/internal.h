@@ -371,6 +371,12 @@ static inline struct bytes digest_bytes(const struct digest *d)
     return bytes_of(d->b, sizeof(d->b));
 }
 
+/* Is every record durable that was to be saved? */
+static inline bool node_all_saved(const struct node *n)
+{
+    return n->saves_count == 0 && n->saved_batch == n->save_batch;
+}
+
 /* ---- node.c ---- */
 void node_tell(struct node *n, enum tell what, uint32_t slot, const struct digest *digest);
 /* Queues a record; data.p == NULL: the record is built when it is emitted.  Returns the batch. */

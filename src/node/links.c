@@ -546,7 +546,8 @@ static bool next_greeting(struct node *n, struct nlink *l, struct action *act, u
     }
     if (l->phase != LINK_READY)
         return false;
-    if (l->state_due) {
+    /* What is said to be held is durable: the other side may stop telling others because of it. */
+    if (l->state_due && n->trust_batch == 0) {
         l->state_due = false;
         m.id = MSG_state;
         m.state.root_version = n->trust.root.version;
@@ -556,7 +557,7 @@ static bool next_greeting(struct node *n, struct nlink *l, struct action *act, u
         return true;
     }
     /* A stop travels ahead of anything that it stops. */
-    if (next_withdrawn(n, l, act, head))
+    if (node_all_saved(n) && next_withdrawn(n, l, act, head))
         return true;
     return l->offer_due && next_offer(n, l, act, head);
 }

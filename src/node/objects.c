@@ -68,7 +68,7 @@ static void answer_get(struct node *n, struct nlink *l, struct action *act, uint
 bool objects_next(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
 {
     /* Nothing is served that a power cut could still take back. */
-    if (l->gets_count == 0 || n->saves_count > 0 || n->saved_batch != n->save_batch)
+    if (l->gets_count == 0 || !node_all_saved(n))
         return false;
     answer_get(n, l, act, head);
     return true;

@@ -55,7 +55,7 @@ uint32_t peers_verify_wanted(const struct node *n)
 static bool dial_wanted(const struct node *n)
 {
     uint32_t target = n->lim.links / 2 < LINKS_TARGET ? n->lim.links / 2 : LINKS_TARGET;
-    return !n->stopping && n->dials_count < HALF_OPEN_MAX && n->dials_count + 4 < n->lim.links &&
+    return !n->stopping && n->dials_count < HALF_OPEN_MAX &&
            n->links_count + n->dials_count < target;
 }
 

@@ -448,8 +448,9 @@ void release_opened(struct node *n, const struct event *ev)
     uint32_t blocks = picker_blocks_have(s->picker);
     if (s->loaded && blocks > 0) {
         s->bytes_resumed = (uint64_t)blocks * BLOCK_LEN;
-        if (s->bytes_resumed > s->m.size)
-            s->bytes_resumed = s->m.size;
+        uint32_t last = s->geo.blocks - 1;
+        if (picker_has_block(s->picker, last))
+            s->bytes_resumed -= BLOCK_LEN - geometry_block_len(&s->geo, last);
     }
     log_info(n->log, "image.open",
              "slot=%" PRIu32 " version=%s pieces=%" PRIu32 "/%" PRIu32 " blocks=%" PRIu32

@@ -82,7 +82,7 @@ struct mesh {
     struct mesh_event *head, *tail;
     struct mesh_event *held;
     bool lazy; /* several events reach a core before it is drained, as far as core.h allows */
-    bool lan; /* casts reach the others */
+    bool lan;  /* casts reach the others */
     bool verbose;
     /* An image and its envelope, for each release made. */
     struct {
