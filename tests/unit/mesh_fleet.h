@@ -73,3 +73,15 @@ static inline struct wire_msg message(enum msg_id id)
     m.id = id;
     return m;
 }
+
+/* Runs the case and says how main() is to end. */
+static inline int run_node_tests(TCase *t, const char *name)
+{
+    Suite *s = suite_create(name);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? 0 : 1;
+}
