@@ -249,6 +249,17 @@ void links_rejudge(struct node *n)
     }
 }
 
+/* Links that kept blocks back while too much was queued may send them. */
+static void wake_held_back(struct node *n)
+{
+    n->held_back = false;
+    for (uint32_t i = 0; i < n->links_top; i++) {
+        struct nlink *l = &n->links[i];
+        if (l->uploads_count > 0 && l->ready == READY_NOT)
+            l->ready = READY_BLOCKS;
+    }
+}
+
 void link_sent(struct node *n, const struct event *ev)
 {
     struct nlink *l = link_find(n, ev->link);
@@ -258,10 +269,8 @@ void link_sent(struct node *n, const struct event *ev)
     l->queued -= ev->sent.bytes;
     n->queued -= ev->sent.bytes;
     meter_add(&n->sending, n->now, ev->sent.bytes);
-    if (n->held_back) {
-        n->held_back = false;
-        node_wake_links(n);
-    }
+    if (n->held_back)
+        wake_held_back(n);
     l->drained = n->now;
     l->ready = true;
 }

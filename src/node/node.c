@@ -71,14 +71,9 @@ static void carve_links(struct node *n, struct carve *c, const struct limits *li
 {
     size_t bits = (lim->pieces + 7) / 8;
     for (uint32_t i = 0; i < lim->links; i++) {
-        void *asks = carve(c, sizeof(struct ask) * lim->requests);
-        void *uploads = carve(c, sizeof(struct upload) * lim->uploads);
         void *offers = carve(c, sizeof(struct offer) * lim->images);
-        if (n != NULL) {
-            n->links[i].asks = asks;
-            n->links[i].uploads = uploads;
+        if (n != NULL)
             n->links[i].offers = offers;
-        }
         for (uint32_t s = 0; s < lim->images; s++) {
             void *map = carve(c, bits);
             if (n != NULL)
@@ -87,8 +82,22 @@ static void carve_links(struct node *n, struct carve *c, const struct limits *li
     }
 }
 
-/* One pass measures and one lays out, by the same code. */
-static size_t lay_out(void *mem, const struct limits *lim, struct node **out)
+/* Rings that are written before they are read.  They stay untouched until then, so that a host's
+ * memory for links that do not come is never taken. */
+static void carve_rings(struct node *n, struct carve *c, const struct limits *lim)
+{
+    for (uint32_t i = 0; i < lim->links; i++) {
+        void *asks = carve(c, sizeof(struct ask) * lim->requests);
+        void *uploads = carve(c, sizeof(struct upload) * lim->uploads);
+        if (n != NULL) {
+            n->links[i].asks = asks;
+            n->links[i].uploads = uploads;
+        }
+    }
+}
+
+/* One pass measures and one lays out, by the same code.  *cleared: how much must begin as zeros. */
+static size_t lay_out(void *mem, const struct limits *lim, struct node **out, size_t *cleared)
 {
     struct carve c = {mem, 0};
     struct node *n = carve(&c, sizeof(struct node));
@@ -113,6 +122,8 @@ static size_t lay_out(void *mem, const struct limits *lim, struct node **out)
     }
     carve_slots(n, &c, lim);
     carve_links(n, &c, lim);
+    *cleared = c.used;
+    carve_rings(n, &c, lim);
     if (out != NULL)
         *out = n;
     return (c.used + 15) & ~(size_t)15;
@@ -120,7 +131,8 @@ static size_t lay_out(void *mem, const struct limits *lim, struct node **out)
 
 size_t node_size(const struct limits *lim)
 {
-    return lay_out(NULL, lim, NULL);
+    size_t cleared;
+    return lay_out(NULL, lim, NULL, &cleared);
 }
 
 struct node *node_init(void *mem, const struct limits *lim, const struct node_config *conf,
@@ -134,9 +146,11 @@ struct node *node_init(void *mem, const struct limits *lim, const struct node_co
     assert(2 * lim->images + 1 + SAVES_BANS + ROOTS_AT_ONCE + 1 <= SAVES);
     /* Tells: to install, held, confirmed, held at, of each slot; three of the node; withdrawals. */
     assert((conf->publish ? 4 * lim->images + lim->withdrawals : 3 * lim->images) + 3 <= TELLS);
-    memset(mem, 0, node_size(lim));
+    size_t cleared;
     struct node *n;
-    lay_out(mem, lim, &n);
+    (void)lay_out(NULL, lim, NULL, &cleared);
+    memset(mem, 0, cleared);
+    (void)lay_out(mem, lim, &n, &cleared);
     for (uint32_t i = 0; i < lim->store_ops; i++)
         n->ops[i].index = i + 1;
     n->conf = *conf;
