@@ -415,7 +415,8 @@ void exchange_block_lost(struct node *n, uint32_t slot, uint32_t block)
             st->lost = piece;
         }
     }
-    release_set_state(n, s, RELEASE_FETCHING);
+    if (release_mendable(s))
+        release_set_state(n, s, RELEASE_FETCHING);
     exchange_update_interest(n, slot);
     node_wake_links(n);
 }

@@ -18,6 +18,9 @@
 #define RETRY_FIRST    (60 * SEC)
 #define RETRY_LONGEST  (24 * 3600 * SEC)
 #define REHASH_EVERY   (24 * 3600 * SEC)
+#define CURRENT_WAIT   (600 * SEC) /* for the device to say what runs */
+#define CODE_STOPPED   (-1)        /* it was not started, or power went while it ran */
+#define CODE_TAMPERED  (-2)        /* it had succeeded, and then what runs was changed */
 #define EXIT_REBOOT    4
 #define EXIT_LATER     75
 #define FLOOR_FORMAT   1u
@@ -115,17 +118,41 @@ static void install_failed(struct node *n, struct slot *s, int32_t code, usec wa
     release_set_state(n, s, RELEASE_FAILED);
 }
 
+static usec backoff(uint32_t tries)
+{
+    usec wait = RETRY_FIRST;
+    for (uint32_t i = 1; i < tries && wait < RETRY_LONGEST; i++)
+        wait *= 2;
+    return wait < RETRY_LONGEST ? wait : RETRY_LONGEST;
+}
+
+void install_again_later(struct node *n, struct slot *s)
+{
+    s->install_at = n->now + backoff(s->install_tries);
+}
+
+/* What was installed and confirmed was changed since: the signed image goes there again, with
+ * back-off, because what changed it may do so again. */
+static void repair(struct node *n, struct slot *s)
+{
+    version_compare_own(n, &s->m.id);
+    if (n->current.mismatch && n->conf.install)
+        install_failed(n, s, CODE_TAMPERED, backoff(s->install_tries));
+}
+
 /* The device tells what runs: a pending or interrupted installation is resolved by it. */
 static void resolve(struct node *n, struct slot *s)
 {
     bool runs = digest_equal(&s->m.digest, &n->current.digest);
-    bool rebooted = n->current.boot_known && memcmp(s->boot, n->current.boot, 16) != 0;
+    static const uint8_t unknown[16] = {0};
+    bool rebooted = n->current.boot_known && memcmp(s->boot, unknown, 16) != 0 &&
+                    memcmp(s->boot, n->current.boot, 16) != 0;
     if (s->state == RELEASE_INSTALLING && s->loaded && s->install_batch == 0) {
         s->loaded = false;
         if (runs)
             installed(n, s);
-        else
-            release_set_state(n, s, RELEASE_HELD);
+        else /* an installer that takes the device down with it must not do so without end */
+            install_failed(n, s, CODE_STOPPED, backoff(s->install_tries));
         return;
     }
     if (s->state != RELEASE_PENDING)
@@ -142,7 +169,8 @@ static void resolve(struct node *n, struct slot *s)
 void install_current(struct node *n, const struct event *ev)
 {
     struct current *c = &n->current;
-    bool changed = !c->known || !digest_equal(&c->digest, &ev->order.digest);
+    bool first = !c->known;
+    bool changed = first || !digest_equal(&c->digest, &ev->order.digest);
     c->known = true;
     c->digest = ev->order.digest;
     size_t len = ev->order.text.n < VERSION_MAX ? ev->order.text.n : VERSION_MAX;
@@ -150,6 +178,7 @@ void install_current(struct node *n, const struct event *ev)
     if (len > 0)
         memcpy(c->version, ev->order.text.p, len);
     if (changed) {
+        c->mismatch = false;
         c->sequence = ev->order.sequence;
         c->root_version = ev->order.sequence != 0 ? n->root_at_start : 0;
     }
@@ -168,12 +197,18 @@ void install_current(struct node *n, const struct event *ev)
     version_ask_all(n);
     for (uint32_t i = 0; i < n->lim.images; i++) {
         struct slot *s = &n->slots[i];
+        bool runs = digest_equal(&s->m.digest, &c->digest);
         /* What ran was the newest release, and no longer is: it must be fetched after all. */
-        if (s->state == RELEASE_KNOWN && !digest_equal(&s->m.digest, &c->digest))
+        if (s->state == RELEASE_KNOWN && !runs)
             release_retry(n, s);
+        else if (s->state == RELEASE_FETCHING && runs && first && n->conf.role != ROLE_VERIFY)
+            release_runs(n, s);
+        else if (s->state == RELEASE_CONFIRMED && !runs && s->newest)
+            repair(n, s);
         else if (release_slot_used(s))
             install_consider(n, s);
     }
+    install_time(n);
 }
 
 /* ---- freshness ---- */
@@ -213,18 +248,29 @@ void install_fresh_answer(struct node *n, struct nlink *l)
     uint32_t verify, peers;
     uint8_t sources;
     l->answered = n->now;
-    fresh_count(n, n->now - FRESH_TOGETHER, &verify, &peers, &sources);
+    usec since = n->now > FRESH_TOGETHER ? n->now - FRESH_TOGETHER : 0;
+    fresh_count(n, since, &verify, &peers, &sources);
     if (verify >= fresh_need(n))
         n->fresh_at = n->now;
     install_time(n);
+}
+
+/* When asking ends in any case. */
+static usec fresh_until(const struct node *n)
+{
+    usec t = n->fresh.since + FRESH_WAIT, current = n->ready_at + CURRENT_WAIT;
+    return n->current.known || t > current ? t : current;
 }
 
 static bool fresh_enough(const struct node *n)
 {
     uint32_t verify, peers;
     uint8_t sources;
-    if (n->now >= n->fresh.since + FRESH_WAIT)
+    if (n->now >= fresh_until(n))
         return true;
+    /* What runs may be newer than all that is known here. */
+    if (!n->current.known)
+        return false;
     /* An answer told of something newer: it must be seen before anything older is installed. */
     if (wants_a_manifest(n))
         return false;
@@ -249,8 +295,10 @@ static bool install_needed(const struct node *n, const struct slot *s)
 
 void install_consider(struct node *n, struct slot *s)
 {
-    if (!n->loaded || s->state != RELEASE_HELD)
+    if (!n->loaded || s->state != RELEASE_HELD ||
+        (s->install_at != USEC_NEVER && n->now < s->install_at))
         return;
+    s->install_at = USEC_NEVER;
     /* The same image, signed anew, needs no second confirmation. */
     if (s->confirmed_before && n->current.known && digest_equal(&n->current.digest, &s->m.digest)) {
         current_identify(n);
@@ -293,16 +341,8 @@ void install_saved(struct node *n, uint32_t batch, enum err e)
         if (e == E_OK)
             node_tell(n, TELL_INSTALL, i, &s->m.digest);
         else
-            install_failed(n, s, -1, RETRY_FIRST);
+            install_failed(n, s, CODE_STOPPED, RETRY_FIRST);
     }
-}
-
-static usec backoff(uint32_t tries)
-{
-    usec wait = RETRY_FIRST;
-    for (uint32_t i = 1; i < tries && wait < RETRY_LONGEST; i++)
-        wait *= 2;
-    return wait < RETRY_LONGEST ? wait : RETRY_LONGEST;
 }
 
 void install_result(struct node *n, uint32_t slot, int32_t code)
@@ -323,6 +363,9 @@ void install_result(struct node *n, uint32_t slot, int32_t code)
     } else {
         install_failed(n, s, code, backoff(s->install_tries));
     }
+    /* Something newer may have come while it ran. */
+    for (uint32_t i = 0; i < n->lim.images; i++)
+        install_consider(n, &n->slots[i]);
 }
 
 /* ---- the health check's word ---- */
@@ -354,6 +397,13 @@ void install_reject(struct node *n)
 
 /* ---- time ---- */
 
+/* Back to where an installation begins, or where the image is mended first. */
+static void held_again(struct node *n, struct slot *s)
+{
+    release_set_state(n, s, picker_complete(s->picker) ? RELEASE_HELD : RELEASE_FETCHING);
+    exchange_update_interest(n, slot_index(n, s));
+}
+
 void install_loaded(struct node *n)
 {
     if (!n->current.known)
@@ -382,13 +432,14 @@ void install_time(struct node *n)
         }
         if (n->now < s->install_at)
             continue;
-        if (s->state == RELEASE_FAILED) {
-            s->install_at = USEC_NEVER;
-            release_set_state(n, s, RELEASE_HELD);
-            install_consider(n, s);
-        } else if (s->state == RELEASE_REFUSED && s->err != E_LIMIT && s->err != E_RANGE) {
+        s->install_at = USEC_NEVER;
+        if (s->state == RELEASE_FAILED && !s->opened)
+            install_again_later(n, s);
+        else if (s->state == RELEASE_FAILED)
+            held_again(n, s);
+        else if (s->state == RELEASE_REFUSED)
             release_retry(n, s);
-        }
+        install_consider(n, s);
     }
 }
 
@@ -397,9 +448,11 @@ usec install_deadline(const struct node *n)
     usec t = n->rehash_at;
     for (uint32_t i = 0; i < n->lim.images; i++) {
         const struct slot *s = &n->slots[i];
-        if (s->state == RELEASE_ASKING && n->fresh.on && n->fresh.since + FRESH_WAIT < t)
-            t = n->fresh.since + FRESH_WAIT;
-        if ((s->state == RELEASE_FAILED || s->state == RELEASE_REFUSED) && s->install_at < t)
+        if (s->state == RELEASE_ASKING && n->fresh.on && fresh_until(n) < t)
+            t = fresh_until(n);
+        if ((s->state == RELEASE_FAILED || s->state == RELEASE_REFUSED ||
+             s->state == RELEASE_HELD) &&
+            s->install_at < t)
             t = s->install_at;
     }
     return t;

@@ -328,7 +328,7 @@ struct node {
         bool on;
         usec since;
     } fresh;
-    usec fresh_at, rehash_at;
+    usec fresh_at, rehash_at, ready_at;
     uint64_t cases[5], jointly, mismatches, bytes_up, bytes_down;
     uint64_t queued;         /* bytes handed to all links and not yet sent */
     struct meter from_peers; /* payload from neighbours that are no origins */
@@ -481,6 +481,8 @@ void release_storage_failed(struct node *n, struct slot *s, enum err e);
 void release_unserve(struct node *n, struct slot *s);
 void release_serve_again(struct slot *s);
 void release_retry(struct node *n, struct slot *s);
+void release_runs(struct node *n, struct slot *s);
+bool release_mendable(const struct slot *s);
 void release_clean_older(struct node *n, const struct slot *newest);
 bool release_next(struct node *n, struct action *act);
 bool release_wanted_model(const struct node *n, const struct digest *model);
@@ -495,6 +497,8 @@ void install_saved(struct node *n, uint32_t batch, enum err e);
 void install_fresh_answer(struct node *n, struct nlink *l);
 void install_time(struct node *n);
 usec install_deadline(const struct node *n);
+/* A failed installation found at start waits as it would have. */
+void install_again_later(struct node *n, struct slot *s);
 bool install_floor_allows(const struct node *n, const struct manifest *m);
 void install_loaded(struct node *n);
 size_t install_floor_encode(const struct node *n, uint8_t *out);

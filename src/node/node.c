@@ -285,6 +285,7 @@ static void load(struct node *n, uint32_t object, struct bytes data)
 static void ready(struct node *n)
 {
     n->loaded = true;
+    n->ready_at = n->now;
     release_ready(n);
     install_loaded(n);
     if (n->conf.lan)

@@ -194,7 +194,8 @@ static void take_over(struct node *n, struct slot *s)
     for (uint32_t i = 0; i < n->lim.images; i++) {
         struct slot *o = &n->slots[i];
         if (o == s || !release_slot_used(o) || o->m.size != s->m.size ||
-            !digest_equal(&o->m.tree_root, &s->m.tree_root))
+            !digest_equal(&o->m.tree_root, &s->m.tree_root) ||
+            !digest_equal(&o->m.model_id, &s->m.model_id))
             continue;
         s->confirmed_before = o->state == RELEASE_CONFIRMED;
         bool held_storage = o->opened || o->opening;
@@ -345,6 +346,13 @@ void release_load_state(struct node *n, uint32_t slot, struct bytes data)
     s->install_code = (int32_t)code;
 }
 
+/* A release that will not come back needs no room; what was to be removed may still be there. */
+static void storage_remove(struct slot *s)
+{
+    s->shut_due = s->shut_remove = true;
+    s->opened = s->open_due = s->check_due = false;
+}
+
 static void slot_ready(struct node *n, struct slot *s)
 {
     newest_update(n, &s->m.model_id);
@@ -358,11 +366,24 @@ static void slot_ready(struct node *n, struct slot *s)
     }
     if (objects_withdrawn(n, &s->m.id) != NULL)
         s->state = RELEASE_WITHDRAWN;
-    if (s->state == RELEASE_REFUSED || s->state == RELEASE_CHECKING || s->state == RELEASE_KNOWN)
+    if (s->state == RELEASE_REFUSED || s->state == RELEASE_CHECKING)
         s->state = RELEASE_FETCHING;
     if (s->state == RELEASE_ASKING)
         s->state = RELEASE_HELD;
-    s->open_due = s->state != RELEASE_WITHDRAWN;
+    if (s->state == RELEASE_FAILED)
+        install_again_later(n, s);
+}
+
+/* What lies there is opened, but for what nobody may use and for what is just what runs here: the
+ * device will soon say whether that is still so. */
+static void slot_storage(struct slot *s)
+{
+    bool useless = s->state == RELEASE_WITHDRAWN ||
+                   (s->state == RELEASE_REJECTED && (!s->newest || s->err == E_HASH));
+    if (useless)
+        storage_remove(s);
+    else if (s->state != RELEASE_KNOWN && s->state != RELEASE_REFUSED)
+        s->open_due = true;
 }
 
 void release_ready(struct node *n)
@@ -370,6 +391,10 @@ void release_ready(struct node *n)
     for (uint32_t i = 0; i < n->lim.images; i++) {
         if (release_slot_used(&n->slots[i]))
             slot_ready(n, &n->slots[i]);
+    }
+    for (uint32_t i = 0; i < n->lim.images; i++) {
+        if (release_slot_used(&n->slots[i]))
+            slot_storage(&n->slots[i]);
     }
     announce_news(n);
 }
@@ -408,6 +433,14 @@ void release_retry(struct node *n, struct slot *s)
     s->err = E_OK;
     release_set_state(n, s, RELEASE_FETCHING);
     s->open_due = true;
+}
+
+/* It turned out to be what runs here already. */
+void release_runs(struct node *n, struct slot *s)
+{
+    exchange_slot_gone(n, slot_index(n, s));
+    storage_remove(s);
+    release_set_state(n, s, RELEASE_KNOWN);
 }
 
 void release_unserve(struct node *n, struct slot *s)
@@ -460,9 +493,32 @@ void release_opened(struct node *n, const struct event *ev)
     exchange_slot_appeared(n, ev->opened.slot);
     if (picker_complete(s->picker))
         release_complete(n, s);
-    else if (s->state != RELEASE_FETCHING && s->state != RELEASE_CONFIRMED &&
-             s->state != RELEASE_PENDING && s->state != RELEASE_REJECTED)
+    else if (release_mendable(s))
         release_set_state(n, s, RELEASE_FETCHING);
+}
+
+/* Is an image that lacks something fetched again?  Not once the installer had it: what became of
+ * that must not be forgotten. */
+bool release_mendable(const struct slot *s)
+{
+    switch (s->state) {
+    case RELEASE_FETCHING:
+    case RELEASE_CHECKING:
+    case RELEASE_HELD:
+    case RELEASE_ASKING:
+    case RELEASE_FAILED:
+        return true;
+    case RELEASE_NONE:
+    case RELEASE_KNOWN:
+    case RELEASE_INSTALLING:
+    case RELEASE_PENDING:
+    case RELEASE_CONFIRMED:
+    case RELEASE_REJECTED:
+    case RELEASE_WITHDRAWN:
+    case RELEASE_REFUSED:
+        return false;
+    }
+    return false;
 }
 
 void release_complete(struct node *n, struct slot *s)
@@ -484,7 +540,14 @@ void release_clean_older(struct node *n, const struct slot *newest)
         if (o == newest || !release_slot_used(o) || o->state == RELEASE_INSTALLING ||
             !digest_equal(&o->m.model_id, &newest->m.model_id) || slot_compare(o, newest) >= 0)
             continue;
-        release_drop(n, o);
+        if (o->state != RELEASE_REJECTED) {
+            release_drop(n, o);
+            continue;
+        }
+        /* That it was rejected is kept: it would come back if this newer one were withdrawn. */
+        exchange_slot_gone(n, slot_index(n, o));
+        if (o->opened || o->opening)
+            storage_remove(o);
     }
 }
 
@@ -533,13 +596,15 @@ static void blocks_checked(struct node *n, struct slot *s, enum err e)
         log_error(n->log, "release.inconsistent", "version=%s tree and flat digest disagree",
                   s->m.version);
         exchange_slot_gone(n, slot_index(n, s));
-        s->opened = false;
-        s->shut_due = s->shut_remove = true;
+        storage_remove(s);
         release_set_state(n, s, RELEASE_REJECTED);
         return;
     }
     log_warn(n->log, "image.rotten", "version=%s blocks that changed in storage are fetched again",
              s->m.version);
+    /* Until it is opened anew nobody knows which blocks are still good. */
+    exchange_slot_gone(n, slot_index(n, s));
+    s->opened = false;
     release_set_state(n, s, RELEASE_FETCHING);
     s->open_due = true;
 }
@@ -571,9 +636,8 @@ void release_withdraw(struct node *n, struct slot *s)
     uint32_t i = slot_index(n, s);
     exchange_slot_gone(n, i);
     if (s->opened || s->opening)
-        s->shut_due = true;
-    s->shut_remove = true;
-    s->opened = s->open_due = s->check_due = s->tell_install = false;
+        storage_remove(s);
+    s->open_due = s->check_due = s->tell_install = false;
     s->install_batch = 0;
     release_set_state(n, s, RELEASE_WITHDRAWN);
     newest_update(n, &s->m.model_id);

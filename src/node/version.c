@@ -205,7 +205,9 @@ void version_compare_own(struct node *n, const struct digest *manifest)
     bool same_release = n->current.sequence != 0 ? n->current.sequence == s->m.sequence &&
                                                        n->current.root_version == s->m.root_version
                                                  : strcmp(n->current.version, s->m.version) == 0;
-    bool differs = same_release && !digest_equal(&n->current.digest, &s->m.digest);
+    if (!same_release || digest_is_zero(&n->current.digest))
+        return; /* of another release, or nothing to compare */
+    bool differs = !digest_equal(&n->current.digest, &s->m.digest);
     if (differs && !n->current.mismatch)
         log_warn(n->log, "version.tampered",
                  "version=%s what runs here is not what was signed; it is fetched again",

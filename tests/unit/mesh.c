@@ -269,7 +269,7 @@ static void do_open(struct mesh *m, struct mesh_node *n, const struct action *a)
     struct event ev = {.type = EV_OPENED, .op = a->op};
     ev.opened.slot = a->open.slot;
     if (n->fail_open) {
-        ev.err = E_FULL;
+        ev.err = n->fail_err != E_OK ? n->fail_err : E_FULL;
         push(m, n->index, &ev, NULL);
         return;
     }

@@ -53,6 +53,7 @@ struct mesh_node {
     /* faults */
     bool corrupt; /* blocks that it sends are changed */
     bool fail_open, fail_store;
+    enum err fail_err; /* E_OK: E_FULL */
     uint32_t sent_blocks;
     uint32_t casts;
     uint32_t hold; /* events that wait for mesh_let_go(), 1 << enum event_type each */

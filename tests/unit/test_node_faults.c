@@ -168,6 +168,280 @@ START_TEST(a_list_of_the_next_root_is_asked_for_after_that_root)
 }
 END_TEST
 
+/* ---- installing, and what power cuts leave ---- */
+
+/* Device 1 has fetched release 0 and its installer was started; it answers with code (< 0: not). */
+static struct mesh *installing(uint32_t devices, int32_t code, bool confirm)
+{
+    struct mesh *m = fleet(devices, SIZE);
+    m->node[1].conf.install = true;
+    m->node[1].conf.confirm_on_install = confirm;
+    m->node[1].install_exit = code;
+    struct digest old = other_digest(0x44);
+    device_up(m, 1);
+    mesh_current(m, 1, "0.9", &old, 0);
+    run(m, 30 * SEC);
+    ck_assert_uint_eq(m->node[1].installs, 1);
+    return m;
+}
+
+static void boots(struct mesh *m, uint32_t node, uint8_t fill, uint64_t sequence)
+{
+    struct digest runs = other_digest(fill);
+    mesh_kill(m, node);
+    device_up(m, node);
+    mesh_current(m, node, "0.9", &runs, sequence);
+}
+
+START_TEST(rot_in_a_rejected_image_does_not_bring_it_back)
+{
+    struct mesh *m = installing(2, 0, false);
+    order(m, 1, ORDER_REJECT);
+    m->node[1].store[0].data[3 * BLOCK_LEN + 5] ^= 0x40;
+    mesh_kill(m, 0);
+    mesh_start(m, 2);
+    mesh_know(m, 2, 1, false);
+    run(m, 30 * SEC);
+    struct node_image_status st;
+    ck_assert_int_eq(mesh_state(m, 1, 0, &st), RELEASE_REJECTED);
+    ck_assert_uint_eq(st.pieces_have, st.geo.pieces - 1);
+    mesh_start(m, 0);
+    mesh_know(m, 1, 0, true);
+    run(m, 300 * SEC);
+    ck_assert_int_eq(state_of(m, 1, 0), RELEASE_REJECTED);
+    ck_assert_uint_eq(m->node[1].installs, 1);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(rot_in_what_waits_for_confirm_does_not_lose_the_confirm)
+{
+    struct mesh *m = installing(2, 0, false);
+    m->node[1].store[0].data[3 * BLOCK_LEN + 5] ^= 0x40;
+    mesh_start(m, 2);
+    mesh_kill(m, 0);
+    mesh_know(m, 2, 1, false);
+    run(m, 30 * SEC);
+    ck_assert_int_eq(state_of(m, 1, 0), RELEASE_PENDING);
+    order(m, 1, ORDER_CONFIRM);
+    ck_assert_uint_eq(mesh_status(m, 1).floor_sequence, 1);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(a_failed_installation_is_tried_again_after_a_restart)
+{
+    struct mesh *m = installing(1, 1, false);
+    ck_assert_int_eq(state_of(m, 1, 0), RELEASE_FAILED);
+    boots(m, 1, 0x44, 0);
+    run(m, 30 * SEC);
+    ck_assert_uint_eq(m->node[1].installs, 1); /* not at once */
+    run(m, 600 * SEC);
+    ck_assert_uint_ge(m->node[1].installs, 2);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(an_installer_that_takes_the_power_away_is_not_looped_hot)
+{
+    struct mesh *m = installing(1, -1, false);
+    for (int i = 0; i < 20; i++) {
+        boots(m, 1, 0x44, 0);
+        run(m, 60 * SEC);
+    }
+    ck_assert_uint_le(m->node[1].installs, 6);
+    run(m, 24 * 3600 * SEC);
+    ck_assert_uint_ge(m->node[1].installs, 2);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(a_newer_release_that_came_during_an_installation_is_installed_after_it)
+{
+    struct mesh *m = installing(1, -1, false);
+    uint32_t two = mesh_release(m, NULL, "2.0", 2, SIZE);
+    mesh_seed(m, 0, two);
+    run(m, 60 * SEC);
+    ck_assert_int_eq(state_of(m, 1, two), RELEASE_HELD);
+    struct event ev = {0};
+    ev.order.what = ORDER_INSTALLED;
+    ev.order.slot = m->node[1].install_slot;
+    ev.order.code = 1;
+    mesh_order(m, 1, &ev);
+    run(m, 70 * SEC);
+    ck_assert_int_eq(state_of(m, 1, two), RELEASE_INSTALLING);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(what_runs_already_is_not_fetched_after_a_restart)
+{
+    struct mesh *m = fleet(1, SIZE);
+    device_up(m, 1);
+    mesh_current(m, 1, "1.0", &m->release[0].m.digest, 0);
+    run(m, 10 * SEC);
+    ck_assert_int_eq(state_of(m, 1, 0), RELEASE_KNOWN);
+    mesh_kill(m, 1);
+    device_up(m, 1);
+    run(m, 10 * SEC); /* hashing what runs takes a while */
+    mesh_current(m, 1, "1.0", &m->release[0].m.digest, 0);
+    run(m, 10 * SEC);
+    ck_assert_int_eq(state_of(m, 1, 0), RELEASE_KNOWN);
+    ck_assert_uint_eq(mesh_status(m, 1).bytes_down, 0);
+    mesh_kill(m, 1);
+    device_up(m, 1);
+    struct digest other = other_digest(0x44);
+    mesh_current(m, 1, "0.9", &other, 0);
+    run(m, 10 * SEC);
+    ck_assert_int_eq(state_of(m, 1, 0), RELEASE_HELD);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(fetching_ends_when_the_device_says_that_it_runs_just_that)
+{
+    struct mesh *m = fleet(1, SIZE);
+    m->node[1].conf.down_rate = 20000;
+    device_up(m, 1);
+    run(m, 10 * SEC);
+    ck_assert_int_eq(state_of(m, 1, 0), RELEASE_FETCHING);
+    mesh_current(m, 1, "1.0", &m->release[0].m.digest, 0);
+    run(m, 100 * SEC);
+    ck_assert_int_eq(state_of(m, 1, 0), RELEASE_KNOWN);
+    ck_assert_uint_le(mesh_status(m, 1).bytes_down, SIZE / 2);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(nothing_is_installed_before_the_device_said_what_runs)
+{
+    struct mesh *m = fleet(1, SIZE);
+    m->node[1].conf.install = true;
+    device_up(m, 1);
+    run(m, 120 * SEC);
+    ck_assert_int_eq(state_of(m, 1, 0), RELEASE_ASKING);
+    struct digest newer = other_digest(0x33);
+    mesh_current(m, 1, "3.0", &newer, 3); /* somebody flashed it by hand */
+    run(m, 1000 * SEC);
+    ck_assert_uint_eq(m->node[1].installs, 0);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(what_was_confirmed_and_then_changed_is_installed_again)
+{
+    struct mesh *m = installing(1, 0, true);
+    struct digest bad = other_digest(0x66);
+    mesh_current(m, 1, "1.0", &m->release[0].m.digest, 0);
+    run(m, SEC);
+    ck_assert_int_eq(state_of(m, 1, 0), RELEASE_CONFIRMED);
+    for (int i = 0; i < 100; i++) {
+        mesh_current(m, 1, "1.0", &bad, 0); /* and whatever changes it does so again */
+        run(m, 60 * SEC);
+    }
+    ck_assert(mesh_status(m, 1).current_mismatch);
+    ck_assert_uint_ge(m->node[1].installs, 3);
+    ck_assert_uint_le(m->node[1].installs, 8);
+    mesh_current(m, 1, "1.0", &m->release[0].m.digest, 0);
+    run(m, 24 * 3600 * SEC);
+    ck_assert(!mesh_status(m, 1).current_mismatch);
+    ck_assert_uint_le(m->node[1].installs, 8);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(a_version_without_a_digest_is_no_tampering)
+{
+    struct mesh *m = fleet(1, SIZE);
+    struct digest none = other_digest(0);
+    device_up(m, 1);
+    mesh_current(m, 1, "1.0", &none, 0);
+    run(m, 20 * SEC);
+    ck_assert(!mesh_status(m, 1).current_mismatch);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(a_rejection_outlives_a_newer_release)
+{
+    struct mesh *m = installing(1, 0, false);
+    order(m, 1, ORDER_REJECT);
+    uint32_t two = mesh_release(m, NULL, "2.0", 2, SIZE);
+    m->node[1].install_exit = -1;
+    mesh_seed(m, 0, two);
+    run(m, 60 * SEC);
+    ck_assert_uint_eq(m->node[1].installs, 2);
+    withdraw(m, 0, two);
+    run(m, 300 * SEC);
+    ck_assert_int_eq(state_of(m, 1, two), RELEASE_WITHDRAWN);
+    ck_assert_int_eq(state_of(m, 1, 0), RELEASE_REJECTED);
+    ck_assert_uint_eq(m->node[1].installs, 2);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(storage_that_refuses_for_good_is_tried_again_in_peace)
+{
+    struct mesh *m = fleet(1, SIZE);
+    m->node[1].fail_open = true;
+    m->node[1].fail_err = _i == 0 ? E_LIMIT : E_RANGE;
+    device_up(m, 1);
+    run(m, 300 * SEC);
+    struct node_image_status st;
+    ck_assert_int_eq(mesh_state(m, 1, 0, &st), RELEASE_REFUSED);
+    ck_assert_int_eq(st.err, m->node[1].fail_err);
+    m->node[1].fail_open = false;
+    run(m, 100 * SEC);
+    ck_assert_int_eq(state_of(m, 1, 0), RELEASE_HELD);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(bytes_of_a_withdrawn_image_go_at_the_next_start_at_the_latest)
+{
+    struct mesh *m = fleet(1, SIZE);
+    device_up(m, 1);
+    run(m, 20 * SEC);
+    withdraw(m, 1, 0);
+    run(m, SEC);
+    mesh_kill(m, 1);
+    m->node[1].store[0].used = true; /* power went before they were removed */
+    device_up(m, 1);
+    run(m, SEC);
+    ck_assert(!m->node[1].store[0].used);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(answers_count_in_the_first_minutes_of_a_clock)
+{
+    struct mesh *m = fleet(1, SIZE);
+    m->now = SEC;
+    mesh_kill(m, 0);
+    mesh_start(m, 0);
+    device_up(m, 1);
+    run(m, 5 * SEC);
+    ck_assert_uint_ne(mesh_status(m, 1).fresh_at, 0);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(one_image_of_two_models_is_two_releases)
+{
+    struct mesh *m = mesh_make(24, 1, 0, 1);
+    uint32_t a = mesh_release(m, "model-a", "1.0", 1, SIZE);
+    uint32_t b = mesh_release(m, "model-b", "1.0", 1, SIZE);
+    mesh_start(m, 0);
+    mesh_seed(m, 0, a);
+    run(m, SEC);
+    mesh_seed(m, 0, b);
+    run(m, SEC);
+    ck_assert_int_eq(state_of(m, 0, a), RELEASE_HELD);
+    ck_assert_int_ne(state_of(m, 0, b), RELEASE_NONE);
+    mesh_free(m);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("node_faults");
@@ -179,6 +453,21 @@ int main(void)
     tcase_add_test(t, after_a_garbled_manifest_another_link_is_asked);
     tcase_add_test(t, a_stop_that_one_link_does_not_give_is_asked_of_another);
     tcase_add_test(t, a_list_of_the_next_root_is_asked_for_after_that_root);
+    tcase_add_test(t, rot_in_a_rejected_image_does_not_bring_it_back);
+    tcase_add_test(t, rot_in_what_waits_for_confirm_does_not_lose_the_confirm);
+    tcase_add_test(t, a_failed_installation_is_tried_again_after_a_restart);
+    tcase_add_test(t, an_installer_that_takes_the_power_away_is_not_looped_hot);
+    tcase_add_test(t, a_newer_release_that_came_during_an_installation_is_installed_after_it);
+    tcase_add_test(t, what_runs_already_is_not_fetched_after_a_restart);
+    tcase_add_test(t, fetching_ends_when_the_device_says_that_it_runs_just_that);
+    tcase_add_test(t, nothing_is_installed_before_the_device_said_what_runs);
+    tcase_add_test(t, what_was_confirmed_and_then_changed_is_installed_again);
+    tcase_add_test(t, a_version_without_a_digest_is_no_tampering);
+    tcase_add_test(t, a_rejection_outlives_a_newer_release);
+    tcase_add_loop_test(t, storage_that_refuses_for_good_is_tried_again_in_peace, 0, 2);
+    tcase_add_test(t, bytes_of_a_withdrawn_image_go_at_the_next_start_at_the_latest);
+    tcase_add_test(t, answers_count_in_the_first_minutes_of_a_clock);
+    tcase_add_test(t, one_image_of_two_models_is_two_releases);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -128,6 +128,7 @@ START_TEST(freshness_is_asked_before_the_installer_starts)
     mesh_seed(m, 1, two);
     mesh_run(m, m->now + SEC);
     mesh_start(m, 4);
+    runs_factory(m, 4);
     mesh_know(m, 4, 0, true);
     mesh_run(m, m->now + 20 * SEC);
     ck_assert_int_eq(mesh_state(m, 4, one, NULL), RELEASE_ASKING);
@@ -149,6 +150,7 @@ START_TEST(one_verify_node_that_answers_twice_is_one)
     mesh_start(m, 0);
     mesh_seed(m, 0, one);
     mesh_start(m, 4);
+    runs_factory(m, 4);
     mesh_know(m, 4, 0, true);
     mesh_run(m, m->now + 10 * SEC);
     for (int i = 0; i < 5; i++) {
@@ -167,6 +169,7 @@ START_TEST(a_partition_is_not_served_while_the_installer_may_write)
     struct mesh *m = fleet(2, SIZE);
     m->node[1].conf.install = m->node[1].conf.image_in_place = true;
     device_up(m, 1);
+    runs_factory(m, 1);
     mesh_run(m, m->now + 30 * SEC);
     ck_assert_int_eq(mesh_state(m, 1, 0, NULL), RELEASE_INSTALLING);
     mesh_kill(m, 0);
@@ -193,6 +196,7 @@ START_TEST(freshness_gives_up_after_a_minute)
     mesh_start(m, 0);
     mesh_seed(m, 0, one);
     mesh_start(m, 4);
+    runs_factory(m, 4);
     mesh_know(m, 4, 0, true);
     mesh_run(m, m->now + 50 * SEC);
     ck_assert_uint_eq(m->node[4].installs, 0);

@@ -49,6 +49,7 @@ START_TEST(floor_survives_restart_and_holds)
     mesh_start(m, 0);
     mesh_seed(m, 0, five);
     device_up(m, 1);
+    runs_factory(m, 1);
     mesh_run(m, m->now + 120 * SEC);
     ck_assert_int_eq(mesh_state(m, 1, five, NULL), RELEASE_CONFIRMED);
     ck_assert_uint_eq(mesh_status(m, 1).floor_sequence, 5);
@@ -316,6 +317,7 @@ START_TEST(one_image_under_a_new_manifest_moves_no_byte)
     m->node[1].install_exit = 0;
     m->node[1].install_runs = true;
     device_up(m, 1);
+    runs_factory(m, 1);
     mesh_run(m, m->now + 120 * SEC);
     ck_assert_int_eq(mesh_state(m, 1, 0, NULL), RELEASE_CONFIRMED);
     uint64_t moved = mesh_status(m, 1).bytes_down;
