@@ -19,7 +19,7 @@ const struct limits limits_device = {
     .requests = 256,
     .uploads = 256,
     .window = 512 * 1024,
-    .store_ops = 1024,
+    .store_ops = 512,
     .bans = 128,
     .withdrawals = 16,
 };
@@ -33,7 +33,7 @@ const struct limits limits_verify = {
     .requests = 256,
     .uploads = 256,
     .window = 512 * 1024,
-    .store_ops = 1024,
+    .store_ops = 512,
     .bans = 1024,
     .withdrawals = 64,
 };

@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define RBUFS_KEPT 160u /* what the stores of a fast download hold */
+#define RBUFS_KEPT 96u /* what the stores of a fast download hold */
 #define SBUFS_KEPT 64u
 
 void *must_alloc(size_t n)
