@@ -72,6 +72,21 @@ void exchange_slot_appeared(struct node *n, uint32_t slot)
     }
 }
 
+/* What is remembered of a slot's image means nothing of the next image in it. */
+static void forget_blocks(struct nlink *l, uint32_t slot)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < l->cancels_count; i++) {
+        if (l->cancels[i].slot != slot)
+            l->cancels[kept++] = l->cancels[i];
+    }
+    l->cancels_count = kept;
+    for (uint32_t i = 0; i < SENT_RING; i++) {
+        if (l->sent[i].slot == slot + 1)
+            l->sent[i].slot = 0;
+    }
+}
+
 void exchange_slot_gone(struct node *n, uint32_t slot)
 {
     for (uint32_t i = 0; i < n->lim.links; i++) {
@@ -80,6 +95,7 @@ void exchange_slot_gone(struct node *n, uint32_t slot)
         if (!link_live(l))
             continue;
         stream_clear(n, l, slot);
+        forget_blocks(l, slot);
         st->shut_due = st->shut_due || st->open_sent;
         st->open_sent = st->open_got = false;
         for (uint32_t k = 0; k < l->far_count; k++) {
