@@ -7,6 +7,7 @@
 #include "records.h"
 #include "revlist.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,22 @@ static int add_serials(struct revocations *r, const struct list *serials, const 
     return status;
 }
 
+/* A slip of the finger shuts out the wrong device; what was enrolled elsewhere is not listed here.
+ */
+static void warn_unknown(const char *dir, uint64_t index)
+{
+    struct devices devices;
+    bool known = false;
+
+    if (devices_open(&devices, dir, true) != STATUS_OK)
+        return;
+    for (uint32_t i = 0; i < devices_count(&devices); i++)
+        known = known || devices_at(&devices, i).index == index;
+    devices_close(&devices);
+    if (!known)
+        warn("index %" PRIu64 ": not enrolled here: see `device list %s`", index, dir);
+}
+
 static int add_all(struct revocations *r, const struct options *opt, const char *dir)
 {
     int status = STATUS_OK;
@@ -114,6 +131,7 @@ static int add_all(struct revocations *r, const struct options *opt, const char 
         if (!number_parse(opt->index.item[i], 0, UINT32_MAX - 1, &index))
             return fail(STATUS_USAGE, "device revoke: --index %s: no index: say a number",
                         opt->index.item[i]);
+        warn_unknown(dir, index);
         status = add_checked(r, index, index);
     }
     for (uint32_t i = 0; status == STATUS_OK && i < opt->range.count; i++)

@@ -225,7 +225,9 @@ int keyring_collect(struct keyring *r, const char *dir, const struct list *files
 
     if (status != STATUS_OK || count_wanted(r, w) > 0)
         return status;
-    return fail(STATUS_FILE, "%s/keys: no %s lies there: name one with --key FILE", dir, w->what);
+    return fail(STATUS_FILE,
+                "%s/keys: no %s lies there: name one with --key FILE that the newest root lists",
+                dir, w->what);
 }
 
 int random_seed(uint8_t out[static 32])

@@ -36,7 +36,7 @@ static const struct flag flags[] = {
      "hand over this revocation list (revocations.bin of the fleet's directory)", false, 0, 0},
     {"fleet", FLAG_TEXT, offsetof(struct options, fleet), "DIR",
      "the fleet's directory, or with --key its root.pub (the directory of that fleet beside "
-     "what is published, or here)",
+     "what is published, here, or one above)",
      false, 0, 0},
     {"key", FLAG_LIST, offsetof(struct options, keys), "FILE",
      "the publisher's key (DIR/keys/publisher.key)", false, 0, 0},
@@ -132,7 +132,7 @@ static bool is_of_fleet(struct publishing *x, const struct trust *t)
            digest_equal(&fleet, &t->root.fleet);
 }
 
-/* Is this a directory of that fleet, with a publisher's key in it? */
+/* Is this a directory of that fleet, with a publisher's key in it unless one was named? */
 static bool fleet_fits(struct publishing *x, const char *dir)
 {
     struct path root, key;
@@ -143,7 +143,7 @@ static bool fleet_fits(struct publishing *x, const char *dir)
     if (snprintf(root.s, sizeof root.s, "%s/root.pub", dir) >= (int)sizeof root.s ||
         snprintf(key.s, sizeof key.s, "%s/keys/publisher.key", dir) >= (int)sizeof key.s)
         return false;
-    if (!path_exists(root.s) || !path_exists(key.s))
+    if (!path_exists(root.s) || (x->opt->keys.count == 0 && !path_exists(key.s)))
         return false;
     if (root_chain_read(root.s, &t, &chain, &n) != STATUS_OK)
         return false;
@@ -171,31 +171,37 @@ static bool search_fleet(struct publishing *x, const char *dir)
     return found;
 }
 
+/* Looks in the directory that a file lies in, or in the one above that. */
+static bool search_near(struct publishing *x, const char *file, const char *above)
+{
+    struct path near;
+    const char *slash = file == NULL ? NULL : strrchr(file, '/');
+    int n = slash == NULL ? 0 : (int)(slash - file);
+
+    if (snprintf(near.s, sizeof near.s, "%.*s%s", slash == NULL ? 1 : n, slash == NULL ? "." : file,
+                 slash != NULL && n == 0 && above[0] == '\0' ? "/" : above) >= (int)sizeof near.s)
+        return false;
+    return search_fleet(x, near.s);
+}
+
 /* The fleet id in what is given names its directory better than a guess by path could. */
 static int find_fleet(struct publishing *x)
 {
-    struct path beside;
     const char *file = x->file != NULL ? x->file : x->opt->revocations;
+    bool keyed = x->opt->keys.count > 0;
 
     if (x->opt->fleet != NULL) {
         if (snprintf(x->dir.s, sizeof x->dir.s, "%s", x->opt->fleet) < (int)sizeof x->dir.s)
             return STATUS_OK;
         return fail(STATUS_FILE, "%s: path is too long: use a shorter one", x->opt->fleet);
     }
-    const char *slash = strrchr(file, '/');
-    size_t n = slash == NULL ? 0 : (size_t)(slash - file);
-    if (n < sizeof beside.s) {
-        memcpy(beside.s, n == 0 ? "." : file, n == 0 ? 1 : n);
-        beside.s[n == 0 ? 1 : n] = '\0';
-        if (search_fleet(x, beside.s))
-            return STATUS_OK;
-    }
-    if (search_fleet(x, "."))
+    if (search_near(x, file, "") || search_near(x, NULL, "") || search_near(x, file, "/..") ||
+        search_near(x, NULL, "/.."))
         return STATUS_OK;
     return fail(STATUS_FILE,
-                "%s: no directory of its fleet with keys/publisher.key was found: name "
-                "it with --fleet DIR",
-                file);
+                "%s: no directory of its fleet with %s was found: name %s with --fleet %s", file,
+                keyed ? "root.pub" : "keys/publisher.key", keyed ? "the fleet's root.pub" : "it",
+                keyed ? "ROOT.pub" : "DIR");
 }
 
 /* ---- is it good? ---- */

@@ -10,6 +10,8 @@
 #include "suitfile.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 struct options {
     const char *out;
@@ -18,8 +20,8 @@ struct options {
 };
 
 static const struct flag flags[] = {
-    {"out", FLAG_TEXT, offsetof(struct options, out), "FILE.stop", "where the withdrawal goes",
-     true, 0, 0},
+    {"out", FLAG_TEXT, offsetof(struct options, out), "FILE.stop",
+     "where the withdrawal goes (FILE.stop beside FILE.suit)", false, 0, 0},
     FLAG_KEYS(struct options),
     FLAG_PASSWORDS(struct options),
     FLAG_FORCE(struct options, "replace that file"),
@@ -95,15 +97,34 @@ static int withdraw(const struct fleet_dir *d, const char *file, const struct op
     return status;
 }
 
+/* FILE.suit is stopped by FILE.stop. */
+static int name_out(struct path *out, const char *file)
+{
+    size_t n = strlen(file);
+
+    if (n > 5 && strcmp(file + n - 5, ".suit") == 0)
+        n -= 5;
+    if (snprintf(out->s, sizeof out->s, "%.*s.stop", (int)n, file) >= (int)sizeof out->s)
+        return fail(STATUS_FILE, "%s: path is too long: say --out FILE.stop", file);
+    return STATUS_OK;
+}
+
 static int run(const struct verb *v, int argc, char **argv)
 {
     struct options opt = {0};
     struct list operands;
     struct fleet_dir d;
+    struct path out;
     int status;
 
     if (!args_parse(v, argc, argv, &opt, &operands, &status))
         return status;
+    if (opt.out == NULL) {
+        status = name_out(&out, operands.item[1]);
+        if (status != STATUS_OK)
+            return status;
+        opt.out = out.s;
+    }
     if (!opt.force && path_exists(opt.out))
         return fail_err(E_EXISTS, opt.out, "choose another --out, or say --force");
     status = fleet_dir_open(&d, operands.item[0], true);

@@ -71,6 +71,8 @@ int image_hash(const char *path, struct image_facts *out)
     if (e == E_RANGE)
         return fail(STATUS_FILE, "%s: %llu bytes: an image has 1 byte to 64 TiB: name another",
                     path, (unsigned long long)total);
+    if (e == E_FORMAT)
+        return fail(STATUS_FILE, "%s: no regular file: name the firmware image", path);
     if (e != E_OK)
         return fail(STATUS_FILE, "%s: image cannot be read: %s: name a readable file", path,
                     err_text(e));
