@@ -67,7 +67,7 @@ static void tell(struct host *h)
         ev.order.data = bytes_of(c->boot, c->boot_len);
     hex_encode(hex, c->digest.b, sizeof(c->digest.b));
     log_info(h->log, "current", "version=%s digest=%s size=%llu", version[0] ? version : "unknown",
-             hex, (unsigned long long)c->size);
+             digest_is_zero(&c->digest) ? "unknown" : hex, (unsigned long long)c->size);
     host_order(h, &ev);
     if (c->again) {
         c->again = false;

@@ -149,6 +149,8 @@ int status_print(const char *program, const char *verb, const char *answer, bool
         print_head(o, out);
         print_images(json_object_get(o, "images"), out);
         print_links(json_object_get(o, "links"), out);
+    } else if (strcmp(verb, "check") == 0) {
+        fputs("all links are asked: see `status`\n", out);
     }
     json_decref(o);
     return status;
