@@ -126,6 +126,7 @@ struct nlink {
     struct known_entry *known; /* of our dial, or NULL */
     usec since, heard, drained, spoke;
     uint32_t queued;           /* bytes handed to the host and not yet sent */
+    uint32_t answer_left;      /* of them, up to the end of the object given last */
     uint32_t stores;           /* stores under way with its bytes */
     int32_t out_slot, in_slot; /* selected: ours as sent, theirs as received; -1 = none */
     uint32_t far_count;

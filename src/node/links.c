@@ -267,6 +267,7 @@ void link_sent(struct node *n, const struct event *ev)
         return;
     assert(l->queued >= ev->sent.bytes);
     l->queued -= ev->sent.bytes;
+    l->answer_left -= ev->sent.bytes < l->answer_left ? ev->sent.bytes : l->answer_left;
     n->queued -= ev->sent.bytes;
     meter_add(&n->sending, n->now, ev->sent.bytes);
     if (n->held_back)

@@ -67,10 +67,12 @@ static void answer_get(struct node *n, struct nlink *l, struct action *act, uint
 
 bool objects_next(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
 {
-    /* Nothing is served that a power cut could still take back. */
-    if (l->gets_count == 0 || !node_all_saved(n))
+    /* Nothing is served that a power cut could still take back.  An object's length is not in the
+     * credit, so a link that does not read must not gather them: the one before has left first. */
+    if (l->gets_count == 0 || l->answer_left > 0 || !node_all_saved(n))
         return false;
     answer_get(n, l, act, head);
+    l->answer_left = l->queued;
     return true;
 }
 
