@@ -159,14 +159,20 @@ enum err objects_take_withdrawal(struct node *n, struct bytes data, uint32_t ind
         return E_MODEL;
     if (objects_withdrawn(n, &w.manifest) != NULL)
         return E_STALE;
+    struct slot *s = release_by_manifest(n, &w.manifest);
     uint32_t i = index != NONE && index < n->lim.withdrawals ? index : withdrawal_place(n);
+    bool needed = s != NULL && s->state != RELEASE_WITHDRAWN;
+    /* Where all places are taken, neighbours would else pass the lowest two on for ever. */
+    if (index == NONE && !needed && n->withdrawals[i].used &&
+        release_compare(w.root_version, w.sequence, n->withdrawals[i].root_version,
+                        n->withdrawals[i].sequence) <= 0)
+        return E_STALE;
     n->withdrawals[i] = (struct withdrawn){w.manifest, w.model, w.root_version, w.sequence, true};
     char hex[17];
     hex_encode(hex, w.manifest.b, 8);
     log_warn(n->log, "release.withdrawn", "manifest=%s", hex);
     if (index == NONE)
         node_save(n, object_id(OBJ_WITHDRAWAL, i), data);
-    struct slot *s = release_by_manifest(n, &w.manifest);
     if (s != NULL)
         release_withdraw(n, s);
     for (uint32_t k = 0; k < n->lim.links; k++)
