@@ -246,6 +246,13 @@ void links_rejudge(struct node *n)
             continue;
         if (revocations_has(&n->trust.revoked, l->who.index))
             link_close(n, l, E_REVOKED);
+        if (l->who.role != ROLE_VERIFY && l->who.role != ROLE_PUBLISHER)
+            continue;
+        /* What these may do they may because the root lists them. */
+        struct member listed;
+        enum err e = cert_judge(&listed, bytes_of(NULL, 0), &l->who.node, &n->trust);
+        if (e != E_OK || listed.role != l->who.role)
+            link_close(n, l, e != E_OK ? e : E_ROLE);
     }
 }
 

@@ -2,6 +2,8 @@
  * honest node says, or at a time when none does. */
 #include "mesh_fleet.h"
 
+#include <stdio.h>
+
 /* ---- what was said of one image is not taken for the next in its slot ---- */
 
 struct seen {
@@ -56,10 +58,107 @@ START_TEST(a_block_of_an_image_that_is_gone_is_not_rechecked_in_the_next)
 }
 END_TEST
 
+/* ---- small objects ---- */
+
+START_TEST(a_link_that_does_not_read_is_not_given_more_objects)
+{
+    struct mesh *m = fleet(1, SIZE);
+    device_up(m, 1);
+    run(m, 20 * SEC);
+    uint64_t before = m->delivered[MSG_data];
+    m->node[0].hold = 1u << EV_SENT; /* nothing leaves */
+    struct wire_msg get = message(MSG_get);
+    get.get.kind = 2;
+    get.get.number = 1;
+    for (int i = 0; i < 40; i++) {
+        mesh_message(m, 1, 0, &get, NULL, 0);
+        run(m, SEC / 100);
+    }
+    ck_assert_uint_le(m->delivered[MSG_data] - before, 1);
+    mesh_let_go(m, 0);
+    run(m, SEC);
+    /* Whoever asks for more than is kept in mind floods. */
+    ck_assert_uint_eq(m->delivered[MSG_bye], 1);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(objects_asked_for_at_once_are_all_given)
+{
+    struct mesh *m = fleet(1, SIZE);
+    device_up(m, 1);
+    run(m, 20 * SEC);
+    uint64_t before = m->delivered[MSG_data];
+    struct wire_msg get = message(MSG_get);
+    get.get.kind = 2;
+    get.get.number = 1;
+    for (int i = 0; i < 8; i++)
+        mesh_message(m, 1, 0, &get, NULL, 0);
+    run(m, SEC);
+    ck_assert_uint_eq(m->delivered[MSG_data] - before, 8);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(more_stops_than_places_do_not_go_round)
+{
+    struct mesh *m = mesh_make(9, 1, 2, 1);
+    for (uint32_t i = 0; i < 4; i++) {
+        char version[16];
+        snprintf(version, sizeof(version), "1.%u", i);
+        mesh_release(m, NULL, version, i + 1, 20000 + i);
+    }
+    m->node[0].lim.withdrawals = 2;
+    mesh_start(m, 0);
+    run(m, SEC);
+    for (uint32_t i = 0; i < 3; i++)
+        withdraw(m, 0, i); /* 1 and 2 stay */
+    run(m, SEC);
+    withdraw(m, 0, 0);
+    run(m, SEC);
+    uint8_t first[WITHDRAWAL_BYTES_MAX];
+    size_t n = mesh_withdrawal(m, 0, first, sizeof(first));
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < m->node[0].records; i++) {
+        const struct mesh_record *r = &m->node[0].record[i];
+        if (object_kind_of(r->object) != OBJ_WITHDRAWAL || r->n == 0)
+            continue;
+        kept++;
+        ck_assert(r->n != n || memcmp(r->data, first, n) != 0);
+    }
+    ck_assert_uint_eq(kept, 2);
+    mesh_free(m);
+}
+END_TEST
+
+/* ---- what the root no longer lists ---- */
+
+START_TEST(a_verify_node_that_the_root_drops_loses_its_links)
+{
+    struct mesh *m = mesh_make(10, 2, 0, 1);
+    mesh_start(m, 0);
+    mesh_start(m, 1);
+    mesh_know(m, 1, 0, true);
+    run(m, 5 * SEC);
+    ck_assert(mesh_linked(m, 0, 1));
+    m->root.verify_count = 1; /* node 0 stays */
+    ck_assert(key_equal(&m->root.verify[0].key, &m->node[0].signer.pub));
+    size_t at = mesh_rotate(m);
+    order_bytes(m, 0, ORDER_TRUST, m->chain + at, m->chain_len - at);
+    run(m, SEC);
+    ck_assert(!mesh_linked(m, 0, 1));
+    mesh_free(m);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("node_hostile");
     tcase_set_timeout(t, 60);
     tcase_add_test(t, a_block_of_an_image_that_is_gone_is_not_rechecked_in_the_next);
+    tcase_add_test(t, a_link_that_does_not_read_is_not_given_more_objects);
+    tcase_add_test(t, objects_asked_for_at_once_are_all_given);
+    tcase_add_test(t, more_stops_than_places_do_not_go_round);
+    tcase_add_test(t, a_verify_node_that_the_root_drops_loses_its_links);
     return run_node_tests(t, "node_hostile");
 }
