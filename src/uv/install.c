@@ -22,6 +22,26 @@
 #define CODE_NOT_FOUND  127
 #define CODE_SIGNAL     128
 
+/* Is the slot's release still the one that was begun, and still to be installed?  It may have been
+ * withdrawn, and its slot given away, while its image was hashed or the installer ran. */
+static bool still_due(const struct host *h)
+{
+    struct node_image_status st;
+    return node_image_status(h->node, h->install.slot, &st) && st.state == RELEASE_INSTALLING &&
+           digest_equal(&st.manifest->id, &h->install.release);
+}
+
+static void begin_waiting(struct host *h)
+{
+    struct node_image_status st;
+    uint32_t slot = h->install.waiting_slot;
+    if (!h->install.waiting || h->install.busy || h->stopping)
+        return;
+    h->install.waiting = false;
+    if (node_image_status(h->node, slot, &st) && st.state == RELEASE_INSTALLING)
+        host_install_begin(h, slot, &st.manifest->digest);
+}
+
 static void finish(struct host *h, int code)
 {
     struct event ev = {.type = EV_ORDER};
@@ -31,12 +51,15 @@ static void finish(struct host *h, int code)
            h->install.slot, code);
     if (h->done)
         return;
-    ev.order.what = ORDER_INSTALLED;
-    ev.order.slot = h->install.slot;
-    ev.order.code = code;
-    host_order(h, &ev);
+    if (still_due(h)) {
+        ev.order.what = ORDER_INSTALLED;
+        ev.order.slot = h->install.slot;
+        ev.order.code = code;
+        host_order(h, &ev);
+    }
     if (code == 0 || code == 4)
         host_current_refresh(h);
+    begin_waiting(h);
 }
 
 static void on_gone(uv_handle_t *handle)
@@ -151,6 +174,12 @@ static void on_hashed(struct host *h, void *ctx, enum err err, const struct dige
         h->install.busy = false;
         return;
     }
+    if (!still_due(h)) {
+        log_warn(h->log, "install.void", "slot=%u", h->install.slot);
+        h->install.busy = false;
+        begin_waiting(h);
+        return;
+    }
     if (err != E_OK || !digest_equal(d, &h->install.want)) {
         log_error(h->log, "install.image", "slot=%u err=%s", h->install.slot,
                   err_name(err != E_OK ? err : E_HASH));
@@ -164,14 +193,17 @@ void host_install_begin(struct host *h, uint32_t slot, const struct digest *dige
 {
     struct node_image_status st;
     if (h->install.busy) {
-        log_warn(h->log, "install.busy", "slot=%u", slot);
+        log_info(h->log, "install.waits", "slot=%u", slot);
+        h->install.waiting = true;
+        h->install.waiting_slot = slot;
         return;
     }
+    if (!node_image_status(h->node, slot, &st))
+        return;
     h->install.busy = true;
     h->install.slot = slot;
     h->install.want = *digest;
-    if (node_image_status(h->node, slot, &st))
-        h->install.want = st.manifest->digest;
+    h->install.release = st.manifest->id;
     disk_digest(h, slot, NULL, on_hashed, NULL);
 }
 

@@ -223,10 +223,12 @@ void host_lan_close(struct host *h);
 /* ---- install.c, current.c ---- */
 struct host_install {
     bool busy, process_open;
-    uint32_t slot;
+    bool waiting; /* another release became due meanwhile */
+    uint32_t slot, waiting_slot;
     int code;
     uv_process_t process;
     struct digest want;
+    struct digest release; /* its manifest's id: a slot may come to hold another */
 };
 void host_install_begin(struct host *h, uint32_t slot, const struct digest *digest);
 void host_install_close(struct host *h);

@@ -246,6 +246,46 @@ START_TEST(installer_exit_status)
 }
 END_TEST
 
+/* A release that was withdrawn while its image was hashed once more is not installed. */
+START_TEST(withdrawn_before_the_installer_starts)
+{
+    static const char script[] = "#!/bin/sh\n: > \"$1/ran\"\n";
+    struct rig r;
+    struct actor v, a;
+    struct actor *all[] = {&v, &a};
+    char program[512], current[512], ran[512];
+    uint8_t stop[WITHDRAWAL_BYTES_MAX];
+    rig_make(&r, 1, 1);
+    actor_make(&v, &r, 0);
+    actor_make(&a, &r, 1);
+    file_put(in_dir(program, r.dir, "install.sh"), script, strlen(script));
+    ck_assert_int_eq(chmod(program, 0755), 0);
+    file_put(in_dir(current, r.dir, "running.bin"), "old", 3);
+    actor_seed(&v);
+    actor_knows(&a, &v);
+    a.opt.install = program;
+    a.opt.install_args = (struct host_names){1, {r.dir}};
+    a.opt.current_image = current;
+    a.opt.current_version = "1.0.0";
+    actor_start(&a);
+    run_until(all, 2, 30, a.host->install.busy);
+    ck_assert(!a.host->install.process_open);
+    struct event ev = {.type = EV_ORDER};
+    ev.order.what = ORDER_WITHDRAW;
+    ev.order.data = bytes_of(stop, mesh_withdrawal(r.mesh, 0, stop, sizeof(stop)));
+    host_order(a.host, &ev);
+    run_until(all, 2, 10, !a.host->install.busy);
+    run_for(all, 2, 0.3);
+    ck_assert_int_eq(actor_state(&a), RELEASE_WITHDRAWN);
+    ck_assert_int_ne(access(in_dir(ran, r.dir, "ran"), F_OK), 0);
+    actor_stop(&a, all, 2);
+    actor_stop(&v, all, 1);
+    actor_free(&a);
+    actor_free(&v);
+    rig_free(&r);
+}
+END_TEST
+
 /* ---- what runs now ---- */
 START_TEST(version_command)
 {
@@ -501,6 +541,7 @@ int main(void)
     tcase_add_test(t, resume_after_a_stop);
     tcase_add_test(t, buffers_go_back);
     tcase_add_test(t, installer_gets_a_clean_house);
+    tcase_add_test(t, withdrawn_before_the_installer_starts);
     tcase_add_loop_test(t, installer_exit_status, 0, sizeof(exits) / sizeof(exits[0]));
     tcase_add_test(t, version_command);
     tcase_add_test(t, unreadable_current_image_is_said);
