@@ -126,6 +126,15 @@ static struct hint *hint_for(struct node *n, const struct digest *manifest)
     return oldest;
 }
 
+static bool hint_ignored(const struct node *n, const struct digest *manifest)
+{
+    for (uint32_t i = 0; i < HINTS; i++) {
+        if (digest_equal(&n->hints[i].manifest, manifest))
+            return n->hints[i].until > n->now;
+    }
+    return false;
+}
+
 static void hint_ignore(struct node *n, struct hint *h)
 {
     h->dials = h->claims = 0;
@@ -176,9 +185,10 @@ void lan_datagram(struct node *n, const struct event *ev)
     if (c > 0) {
         struct digest id;
         memcpy(id.b, a->manifest, 32);
-        struct hint *h = hint_for(n, &id);
-        if (h->until > n->now || !token_good(n, a))
+        /* Only a signer's word takes a place from another. */
+        if (hint_ignored(n, &id) || !token_good(n, a))
             return;
+        struct hint *h = hint_for(n, &id);
         h->addr = ev->datagram.from;
         h->addr.port = a->port;
         if (++h->claims >= HINT_CLAIMS) {

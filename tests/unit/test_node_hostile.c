@@ -1,6 +1,7 @@
 /* The node against members that mean harm: they are enrolled, speak the protocol, and say what no
  * honest node says, or at a time when none does. */
 #include "mesh_fleet.h"
+#include "node/internal.h"
 
 #include <stdio.h>
 
@@ -151,6 +152,60 @@ START_TEST(a_verify_node_that_the_root_drops_loses_its_links)
 }
 END_TEST
 
+/* ---- the LAN ---- */
+
+static void announce(struct mesh *m, const struct manifest *mf, uint8_t fill, bool good)
+{
+    struct node *n = m->node[1].core;
+    struct manifest claimed = *mf;
+    struct wire_msg a = message(MSG_announce);
+    uint8_t head[WIRE_HEAD_MAX];
+    struct sig token = {{0}};
+    claimed.sequence += 1;
+    claimed.id = other_digest(fill);
+    if (good)
+        token_sign(&token, &m->release_key[0], &claimed);
+    memcpy(a.announce.magic, "fws1", 4);
+    memcpy(a.announce.fleet, n->fleet_tag, 8);
+    memcpy(a.announce.model, mf->model_id.b, 32);
+    a.announce.port = 9;
+    a.announce.root_version = mf->root_version;
+    a.announce.sequence = claimed.sequence;
+    memcpy(a.announce.manifest, claimed.id.b, 32);
+    memcpy(a.announce.signer, m->release_key[0].pub.b, 32);
+    memcpy(a.announce.token, token.b, 64);
+    struct event ev = {.type = EV_DATAGRAM, .now = m->now};
+    ev.datagram.from = (struct addr){.family = 4, .ip = {127, 0, 0, 1}, .port = 9};
+    ev.datagram.data = bytes_of(head, wire_encode(&a, head));
+    node_step(n, &ev);
+}
+
+static bool hinted(const struct node *n, uint8_t fill)
+{
+    struct digest id = other_digest(fill);
+    for (uint32_t i = 0; i < HINTS; i++) {
+        if (digest_equal(&n->hints[i].manifest, &id))
+            return true;
+    }
+    return false;
+}
+
+START_TEST(a_stranger_on_the_lan_washes_no_hint_out)
+{
+    struct mesh *m = fleet(1, SIZE);
+    m->node[1].conf.lan = true;
+    device_up(m, 1);
+    run(m, 10 * SEC);
+    announce(m, &m->release[0].m, 0x11, true);
+    ck_assert(hinted(m->node[1].core, 0x11));
+    for (uint8_t i = 0; i < 2 * HINTS; i++)
+        announce(m, &m->release[0].m, (uint8_t)(0x20 + i), false);
+    ck_assert(!hinted(m->node[1].core, 0x20));
+    ck_assert(hinted(m->node[1].core, 0x11));
+    mesh_free(m);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("node_hostile");
@@ -160,5 +215,6 @@ int main(void)
     tcase_add_test(t, objects_asked_for_at_once_are_all_given);
     tcase_add_test(t, more_stops_than_places_do_not_go_round);
     tcase_add_test(t, a_verify_node_that_the_root_drops_loses_its_links);
+    tcase_add_test(t, a_stranger_on_the_lan_washes_no_hint_out);
     return run_node_tests(t, "node_hostile");
 }
