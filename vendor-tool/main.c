@@ -33,7 +33,7 @@ static void help(void)
     printf(
         "\n`fwswarm-vendor NOUN VERB --help` tells more.  Exit status: 0 done, 1 refused or not\n"
         "verified, 2 command line not understood, 3 a file, key or password cannot be used,\n"
-        "4 the verify node cannot be reached.\n");
+        "4 the verify node cannot be reached, or does not take what it is given.\n");
 }
 
 static bool is_help(const char *word)

@@ -82,6 +82,24 @@ static void print_head(const json_t *o, FILE *out)
             amount(b, number(o, "bytes_down")));
 }
 
+/* "Try later" is no try that failed; a try that this node did not see end has no exit status. */
+static void print_install(const json_t *o, FILE *out)
+{
+    uint64_t tries = number(o, "install_tries");
+    json_int_t code = json_integer_value(json_object_get(o, "install_code"));
+
+    if (tries == 0 && code == 0)
+        fputs("-", out);
+    else if (tries == 0)
+        fprintf(out, "put off, last exit %" JSON_INTEGER_FORMAT, code);
+    else
+        fprintf(out, "%" PRIu64 " %s, last ", tries, tries == 1 ? "try" : "tries");
+    if (tries > 0 && code < 0)
+        fputs("broken off", out);
+    else if (tries > 0)
+        fprintf(out, "exit %" JSON_INTEGER_FORMAT, code);
+}
+
 static void print_images(const json_t *list, FILE *out)
 {
     const json_t *o;
@@ -101,12 +119,7 @@ static void print_images(const json_t *list, FILE *out)
                 text(o, "version"), number(o, "sequence"), text(o, "state"), have,
                 amount(origin, number(o, "bytes_origin")), amount(peers, number(o, "bytes_peer")),
                 amount(resumed, number(o, "bytes_resumed")));
-        if (number(o, "install_tries") > 0)
-            fprintf(out, "%" PRIu64 " tries, last exit %" JSON_INTEGER_FORMAT,
-                    number(o, "install_tries"),
-                    json_integer_value(json_object_get(o, "install_code")));
-        else
-            fprintf(out, "-");
+        print_install(o, out);
         if (json_is_string(json_object_get(o, "error")))
             fprintf(out, "  error: %s", text(o, "error"));
         fprintf(out, "\n");
