@@ -80,6 +80,11 @@ def memory_of(pid):
     return found
 
 
+def memory_free():
+    with open("/proc/meminfo") as file:
+        return int(re.search(r"^MemAvailable: *([0-9]+) kB", file.read(), re.M).group(1)) * KIB
+
+
 class Watch(threading.Thread):
     """Samples the private memory of processes, by role, until it is stopped."""
 
@@ -124,11 +129,12 @@ class Engine:
 
     def warm(self):
         """Has the machine's memory at hand.  A virtual machine may have given freed memory back to
-        its host, and taking it again costs time that is no engine's."""
+        its host, and taking it again costs time that is no engine's.  Several times the image,
+        because nobody can say which of the free pages will be next."""
         path = os.path.join(self.stage, "warm")
         piece = b"\1" * MIB
         with open(path, "wb") as out:
-            for _ in range(self.size // MIB):
+            for _ in range(min(4 * self.size, memory_free() // 2) // MIB):
                 out.write(piece)
         os.unlink(path)
 
