@@ -73,7 +73,8 @@ enum event_type {
     EV_SENT,     /* bytes of a link have left: credit returns */
     EV_OPENED,   /* an image's storage is open: what of it is verified */
     EV_STORED,   /* an ACT_STORE is durable, or failed: E_HASH and E_PROOF blame its sender */
-    EV_SAVED,    /* a batch of ACT_SAVE is durable, or failed */
+    EV_SAVED,    /* a batch of ACT_SAVE is durable; a host that cannot save yet tries again, in
+                  * order, and says so to the operator */
     EV_CHECKED,  /* an ACT_CHECK is done: E_OK, E_HASH, E_IO */
     EV_LEARNT,   /* a handshake brought newer signed roots or a newer revocation list */
     EV_ORDER,    /* the operator, the installer, or the device asks */

@@ -296,8 +296,12 @@ static void ready(struct node *n)
 
 static void saved(struct node *n, uint32_t batch, enum err e)
 {
-    if (e != E_OK)
+    if (e != E_OK) {
+        /* Nothing that hangs on these records goes on: neither promises nor an installation. */
         log_error(n->log, "save.failed", "err=%s", err_name(e));
+        install_saved(n, batch, e);
+        return;
+    }
     n->saved_batch = batch;
     node_wake_links(n); /* what was asked for may have waited to be durable */
     if (n->trust_batch != 0 && batch >= n->trust_batch) {

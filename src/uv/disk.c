@@ -15,11 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GATHER_MS    40u
-#define GATHER_OPS   32u /* that many blocks do not wait */
-#define JOB_OPS_MAX  512u
-#define PUT_AT_ONCE  16u /* blocks given to the store in one call */
-#define VERIFY_SLICE 64u /* blocks */
+#define GATHER_MS     40u
+#define SAVE_RETRY_MS 5000u
+#define GATHER_OPS    32u /* that many blocks do not wait */
+#define JOB_OPS_MAX   512u
+#define PUT_AT_ONCE   16u /* blocks given to the store in one call */
+#define VERIFY_SLICE  64u /* blocks */
 
 enum disk_kind { DISK_BLOCK, DISK_CHUNK, DISK_SAVE, DISK_OPEN, DISK_SHUT, DISK_VERIFY };
 
@@ -194,6 +195,19 @@ static void enqueue(struct host *h, struct disk_op *op)
     d->waiting++;
 }
 
+static void on_retry(uv_timer_t *timer)
+{
+    struct host *h = timer->data;
+    struct disk *d = &h->disk;
+    while (d->failed_first != NULL) {
+        struct disk_op *op = d->failed_first;
+        d->failed_first = op->next;
+        enqueue(h, op);
+    }
+    d->failed_last = NULL;
+    disk_pump(h);
+}
+
 static void tell_opened(struct host *h, const struct disk_op *op)
 {
     struct event ev = {.type = EV_OPENED, .op = op->op, .err = op->err};
@@ -203,6 +217,30 @@ static void tell_opened(struct host *h, const struct disk_op *op)
         ev.opened.chunks = store_image_chunks(h->store, op->slot);
     }
     host_event(h, &ev);
+}
+
+/* The world failed a save (disk full, I/O).  The core said what must not be forgotten, so it is
+ * tried again until it is kept; what comes after it waits, so that an older record never replaces a
+ * newer one.  The core goes on without it and promises nothing that hangs on it. */
+static void save_later(struct host *h, struct disk_op *op)
+{
+    struct disk *d = &h->disk;
+    bool first = d->failed_first == NULL;
+    if (first)
+        log_error(h->log, "save.failed",
+                  "err=%s retry_s=%u mend=\"make room, or make the data directory writable\"",
+                  err_name(op->err), SAVE_RETRY_MS / 1000u);
+    op->err = E_OK;
+    op->next = NULL;
+    if (first)
+        d->failed_first = op;
+    else
+        d->failed_last->next = op;
+    d->failed_last = op;
+    if (first && !h->stopping) {
+        int r = uv_timer_start(&d->retry, on_retry, SAVE_RETRY_MS, 0);
+        assert(r == 0);
+    }
 }
 
 /* Gives the core the result of one operation; false when it is not done yet and was queued again.
@@ -216,6 +254,10 @@ static bool tell_result(struct host *h, struct disk_op *op)
         ev.type = EV_STORED;
         break;
     case DISK_SAVE:
+        if (op->err != E_OK) {
+            save_later(h, op);
+            return false;
+        }
         ev.type = EV_SAVED;
         break;
     case DISK_OPEN:
@@ -372,7 +414,10 @@ void disk_save(struct host *h, const struct action *act, const uint8_t *head)
     if (!act->save.last)
         return;
     d->save = NULL;
-    enqueue(h, op);
+    if (d->failed_first != NULL)
+        save_later(h, op); /* behind what could not be saved yet */
+    else
+        enqueue(h, op);
 }
 
 void disk_image_open(struct host *h, const struct action *act)
@@ -445,8 +490,8 @@ static bool find_record(const struct disk_op *op, uint32_t object, struct bytes 
 bool disk_pending_record(const struct host *h, uint32_t object, struct bytes *out)
 {
     const struct disk *d = &h->disk;
-    return find_record(d->save, object, out) || find_record(d->first, object, out) ||
-           find_record(d->running, object, out);
+    return find_record(d->save, object, out) || find_record(d->failed_first, object, out) ||
+           find_record(d->first, object, out) || find_record(d->running, object, out);
 }
 
 bool disk_idle(const struct host *h)
@@ -524,13 +569,18 @@ void disk_open(struct host *h)
     int r = uv_timer_init(&h->loop, &d->gather);
     assert(r == 0);
     d->gather.data = h;
+    r = uv_timer_init(&h->loop, &d->retry);
+    assert(r == 0);
+    d->retry.data = h;
     d->open = true;
 }
 
 void disk_close(struct host *h)
 {
-    if (h->disk.open)
-        uv_close((uv_handle_t *)&h->disk.gather, NULL);
+    if (!h->disk.open)
+        return;
+    uv_close((uv_handle_t *)&h->disk.gather, NULL);
+    uv_close((uv_handle_t *)&h->disk.retry, NULL);
 }
 
 void disk_free(struct host *h)
@@ -540,6 +590,11 @@ void disk_free(struct host *h)
     while (d->first != NULL) {
         struct disk_op *op = d->first;
         d->first = op->next;
+        op_free(h, op);
+    }
+    while (d->failed_first != NULL) {
+        struct disk_op *op = d->failed_first;
+        d->failed_first = op->next;
         op_free(h, op);
     }
     if (d->save != NULL)

@@ -165,8 +165,10 @@ struct long_job;
 struct disk {
     struct disk_op *first, *last; /* waiting */
     uint32_t waiting;
-    struct disk_op *running; /* the job under way */
-    struct disk_op *save;    /* records of a save batch whose last one has not come yet */
+    struct disk_op *running;                    /* the job under way */
+    struct disk_op *failed_first, *failed_last; /* saves that the world refused, in order */
+    uv_timer_t retry;
+    struct disk_op *save; /* records of a save batch whose last one has not come yet */
     bool busy;
     uint64_t gather_until; /* blocks wait for company until then */
     uv_work_t work;
