@@ -146,6 +146,22 @@ pid_of[d3]=$!
 until_state limited-refused d3 20 refused
 holds limited-ends stop d3
 
+# ---- nothing can be written for a while: what must not be forgotten is saved as soon as it can ----
+start d4 "$peer" "${any[@]}" --lan off --tracker "$verify" --install /bin/true \
+    --current-image "$peer" --current-version 0.9
+until_state mute-pending d4 30 pending
+prlimit --pid "${pid_of[d4]}" --fsize=0:unlimited
+holds mute-confirm "$peer" confirm --data d4/data
+sleep 1
+prlimit --pid "${pid_of[d4]}" --fsize=unlimited:unlimited
+sleep 7
+kill -KILL "${pid_of[d4]}"
+wait "${pid_of[d4]}" 2>/dev/null
+start d4 "$peer" "${any[@]}" --lan off
+within 20 status d4 "r['state']"
+holds mute-saved-later status d4 "s['floor']['sequence'] == 1 and r['state'] == 'confirmed'"
+holds mute-ends stop d4
+
 # ---- commands ----
 asked() { # NAME STATUS PATTERN ARGUMENT...
     local name=$1 status=$2 pattern=$3 got
