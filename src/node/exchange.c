@@ -332,8 +332,11 @@ void exchange_message(struct node *n, struct nlink *l, uint32_t slot, const stru
     if (m->id == MSG_choke || m->id == MSG_unchoke) {
         st->far_unchoked = m->id == MSG_unchoke;
     } else if (m->id == MSG_interested || m->id == MSG_not_interested) {
-        st->far_want = m->id == MSG_interested;
-        upload_plan(n);
+        bool wants = m->id == MSG_interested;
+        if (wants != st->far_want) {
+            st->far_want = wants;
+            upload_plan(n);
+        }
     } else if (m->id == MSG_bitfield) {
         far_greets(n, l, slot, m->bitfield.map, false);
     } else if (m->id == MSG_have_all || m->id == MSG_have_none) {

@@ -160,8 +160,8 @@ static void resolve(struct node *n, struct slot *s)
     if (runs && n->conf.confirm_on_install) {
         confirm_slot(n, s);
     } else if (!runs && rebooted) {
-        log_warn(n->log, "release.fell_back", "version=%s the device booted another image",
-                 s->m.version);
+        log_warn(n->log, "release.fell_back",
+                 "version=%s detail=\"the device booted another image\"", s->m.version);
         release_set_state(n, s, RELEASE_REJECTED);
     }
 }

@@ -172,6 +172,10 @@ struct nlink {
     struct rtt rtt;
     uint32_t window; /* blocks */
     uint64_t bytes_up, bytes_down;
+    uint32_t lists_due;  /* peer lists asked for and not yet received */
+    uint32_t ask_credit; /* version checks that it may still ask now */
+    usec ask_credit_at;
+    bool mismatch_told; /* in the log, once per link */
     usec peers_asked;
     usec answered; /* its last answer to a version check; 0 = none */
 };

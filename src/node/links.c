@@ -618,6 +618,7 @@ static bool next_peers(struct node *n, struct nlink *l, struct action *act, uint
                                     : (uint8_t)((uint64_t)have * 255 / n->slots[s].geo.pieces);
             m.want_peers.count = n->slots[s].state == RELEASE_FETCHING ? 50 : 8;
             l->peers_asked = n->now;
+            l->lists_due++;
         } else if (st->peers_reply) {
             st->peers_reply = false;
             peers_build_reply(n, l, s, &m, scratch);

@@ -159,12 +159,32 @@ void peers_build_reply(struct node *n, struct nlink *l, uint32_t slot, struct wi
     m->peers.list = wr_done(&w);
 }
 
+/* An address that a neighbour may have us dial: no group, no `any`, and one of this machine only
+ * from a neighbour on this machine. */
+static bool addr_useful(const struct addr *a, const struct addr *from)
+{
+    static const uint8_t any[16];
+    if (memcmp(a->ip, any, 16) == 0)
+        return false;
+    if (a->family == 4) {
+        bool here = a->ip[0] == 127;
+        return a->ip[0] < 224 && (!here || (from->family == 4 && from->ip[0] == 127));
+    }
+    bool here = memcmp(a->ip, any, 15) == 0 && a->ip[15] == 1;
+    return a->ip[0] != 0xff && (!here || memcmp(a->ip, from->ip, 16) == 0);
+}
+
 void peers_on_list(struct node *n, struct nlink *l, const struct msg_peers *m)
 {
     if (m->list.n % PEER_BYTES != 0) {
         link_close(n, l, E_FORMAT);
         return;
     }
+    if (l->lists_due == 0) {
+        l->faults++; /* nobody chooses unasked whom we dial */
+        return;
+    }
+    l->lists_due--;
     if (n->conf.publish)
         return; /* it hands over to the verify node that it was told, and to nobody else */
     struct rd r = rd_of(m->list);
@@ -180,7 +200,8 @@ void peers_on_list(struct node *n, struct nlink *l, const struct msg_peers *m)
         /* Link-local addresses mean nothing without the interface that they were seen on. */
         if (a.family == 6 && a.ip[0] == 0xfe && (a.ip[1] & 0xc0) == 0x80)
             continue;
-        peers_know(n, &a, src, false);
+        if (addr_useful(&a, &l->addr))
+            peers_know(n, &a, src, false);
     }
 }
 

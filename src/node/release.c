@@ -160,7 +160,8 @@ static enum err take_allowed(struct node *n, const struct manifest *m, bool orde
             release_compare(m->root_version, m->sequence, held->m.root_version, held->m.sequence);
         if (c == 0) {
             log_error(n->log, "release.equivocation",
-                      "model=%s sequence=%" PRIu64 " two manifests carry one sequence number",
+                      "model=%s sequence=%" PRIu64
+                      " detail=\"two manifests carry one sequence number\"",
                       m->model, m->sequence);
             return E_DUPLICATE;
         }
@@ -593,14 +594,15 @@ static void blocks_checked(struct node *n, struct slot *s, enum err e)
     s->recheck_all = false;
     if (e == E_OK) {
         s->err = E_HASH;
-        log_error(n->log, "release.inconsistent", "version=%s tree and flat digest disagree",
-                  s->m.version);
+        log_error(n->log, "release.inconsistent",
+                  "version=%s detail=\"tree and flat digest disagree\"", s->m.version);
         exchange_slot_gone(n, slot_index(n, s));
         storage_remove(s);
         release_set_state(n, s, RELEASE_REJECTED);
         return;
     }
-    log_warn(n->log, "image.rotten", "version=%s blocks that changed in storage are fetched again",
+    log_warn(n->log, "image.rotten",
+             "version=%s detail=\"blocks that changed in storage are fetched again\"",
              s->m.version);
     /* Until it is opened anew nobody knows which blocks are still good. */
     exchange_slot_gone(n, slot_index(n, s));

@@ -19,6 +19,9 @@ enum verdict {
     VERDICT_NEWER = 4,
 };
 
+/* Questions that one link may put at once. */
+#define ASK_BURST 8u
+
 enum { CASE_1_1, CASE_1_2, CASE_2_1, CASE_2_2, CASE_2_3 };
 
 void version_ask_all(struct node *n)
@@ -107,6 +110,19 @@ void version_on_ask(struct node *n, struct nlink *l, const struct msg_ask *m)
 {
     if (n->conf.publish)
         return;
+    /* Each answer costs a signature: a few at once, then two a second. */
+    uint64_t refill = (n->now - l->ask_credit_at) / (SEC / 2);
+    if (l->ask_credit_at == 0 || refill >= ASK_BURST)
+        l->ask_credit = ASK_BURST;
+    else
+        l->ask_credit += (uint32_t)refill;
+    if (l->ask_credit > ASK_BURST)
+        l->ask_credit = ASK_BURST;
+    if (refill > 0 || l->ask_credit_at == 0)
+        l->ask_credit_at = n->now;
+    if (l->ask_credit == 0)
+        return;
+    l->ask_credit--;
     l->far_ask = *m;
     memcpy(l->far_version, m->version.p, m->version.n);
     l->far_ask.version = bytes_of(l->far_version, m->version.n);
@@ -138,11 +154,14 @@ static void answered(struct node *n, struct nlink *l, enum verdict v)
         count_case(n, l, CASE_2_3, "c2-3");
     }
     if (v == VERDICT_DIFFERS) {
+        if (l->mismatch_told)
+            return;
+        l->mismatch_told = true;
         n->mismatches++;
         char hex[17];
         hex_encode(hex, l->who.node.b, 4);
-        log_warn(n->log, "version.mismatch", "peer=%s its image is not the one that was signed",
-                 hex);
+        log_warn(n->log, "version.mismatch",
+                 "peer=%s detail=\"its image is not the one that was signed\"", hex);
     }
 }
 
@@ -210,7 +229,7 @@ void version_compare_own(struct node *n, const struct digest *manifest)
     bool differs = !digest_equal(&n->current.digest, &s->m.digest);
     if (differs && !n->current.mismatch)
         log_warn(n->log, "version.tampered",
-                 "version=%s what runs here is not what was signed; it is fetched again",
+                 "version=%s detail=\"what runs here is not what was signed; it is fetched again\"",
                  s->m.version);
     n->current.mismatch = differs;
 }
