@@ -113,6 +113,7 @@ void ask_cancel_elsewhere(struct node *n, const struct nlink *from, uint32_t slo
             continue;
         picker_unask(p, block);
         ask_remove(n, l, a);
+        l->cancelled++;
         l->cancels[l->cancels_count].block = block;
         l->cancels[l->cancels_count].slot = (uint16_t)slot;
         l->cancels_count++;
@@ -218,8 +219,8 @@ static bool next_block(struct node *n, struct nlink *l, uint32_t slot, struct ac
     struct stream *st = stream_of(n, link_index(n, l), slot);
     const struct slot *s = &n->slots[slot];
     uint32_t window = l->misses >= MISSES_SLOW ? 1 : l->window;
-    if (!st->far_unchoked || l->asks_count >= n->lim.requests || asks_live(l) >= window ||
-        !ask_room(n) || !bucket_ready(&n->down, n->now))
+    if (!st->far_unchoked || n->now < st->ask_at || l->asks_count >= n->lim.requests ||
+        asks_live(l) >= window || !ask_room(n) || !bucket_ready(&n->down, n->now))
         return false;
     uint32_t block = choose_block(n, l, slot);
     if (block == PICKER_NONE)
@@ -300,8 +301,10 @@ usec ask_deadline(const struct node *n, const struct nlink *l)
         const struct stream *st = stream_of(n, link_index(n, l), i);
         if (!stream_live(st))
             continue;
-        if (st->haves_at < t)
+        if (st->haves_at < t && link_has_credit(n, l))
             t = st->haves_at;
+        if (st->ask_at > n->now && st->ask_at < t)
+            t = st->ask_at;
         if (interest_may_grow(n, l, i) && st->interest_at + SEC < t)
             t = st->interest_at + SEC;
         if (st->chunk_deadline > n->now && n->slots[i].state == RELEASE_FETCHING &&
@@ -334,6 +337,7 @@ static void asks_expire(struct node *n, struct nlink *l)
         struct ask *a = &l->asks[i];
         if (a->late && n->now >= a->deadline + LATE_KEEP) {
             ask_remove(n, l, i);
+            l->cancelled++;
         } else if (!a->late && n->now >= a->deadline) {
             picker_unask(n->slots[a->slot].picker, a->block);
             a->late = 1;

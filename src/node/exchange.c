@@ -10,6 +10,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define REJECTS_MAX 4u
+
 /* ---- streams come and go ---- */
 
 /* Gives back all that this link was asked for or told us of one image. */
@@ -23,6 +25,7 @@ static void stream_clear(struct node *n, struct nlink *l, uint32_t slot)
         if (!l->asks[i].late)
             picker_unask(s->picker, l->asks[i].block);
         ask_remove(n, l, i);
+        l->cancelled++;
     }
     ask_chunk_over(n, s, st);
     bool had_greeted = st->far_greeted;
@@ -48,6 +51,9 @@ void exchange_stream_closed(struct node *n, struct nlink *l, uint32_t slot)
 {
     stream_clear(n, l, slot);
     stream_of(n, link_index(n, l), slot)->open_got = false;
+    /* What it was asked for can be asked of others, and its place to be served is another's. */
+    upload_plan(n);
+    node_wake_links(n);
 }
 
 void exchange_resolve(struct node *n, struct nlink *l, uint32_t slot)
@@ -106,6 +112,7 @@ void exchange_slot_gone(struct node *n, uint32_t slot)
             l->out_slot = -1;
         l->ready = true;
     }
+    upload_plan(n);
 }
 
 void exchange_link_gone(struct node *n, struct nlink *l)
@@ -148,16 +155,22 @@ static void far_greets(struct node *n, struct nlink *l, uint32_t slot, struct by
     struct stream *st = stream_of(n, link_index(n, l), slot);
     struct slot *s = &n->slots[slot];
     uint32_t len = (s->geo.pieces + 7) / 8;
-    if (st->far_greeted) {
-        link_close(n, l, E_STATE);
+    uint32_t spare = len * 8 - s->geo.pieces;
+    if (map.p != NULL && (map.n != len || (map.p[len - 1] & ((1u << spare) - 1)) != 0)) {
+        link_close(n, l, E_FORMAT);
         return;
     }
-    if (map.p != NULL) {
-        uint32_t spare = len * 8 - s->geo.pieces;
-        if (map.n != len || (map.p[len - 1] & ((1u << spare) - 1)) != 0) {
-            link_close(n, l, E_FORMAT);
+    /* It greets once; but when a slot was shut and opened again here at once, a greeting and news
+     * from before may cross that.  The last greeting counts. */
+    if (st->far_greeted) {
+        link_fault(n, l, E_STATE);
+        if (!link_live(l))
             return;
-        }
+        picker_peer_remove(s->picker, bytes_of(st->bits, len));
+        memset(st->bits, 0, len);
+        st->far_have = 0;
+    }
+    if (map.p != NULL) {
         memcpy(st->bits, map.p, len);
     } else if (all) {
         for (uint32_t p = 0; p < s->geo.pieces; p++)
@@ -178,11 +191,11 @@ static void far_has(struct node *n, struct nlink *l, uint32_t slot, uint32_t pie
 {
     struct stream *st = stream_of(n, link_index(n, l), slot);
     struct slot *s = &n->slots[slot];
-    if (piece >= s->geo.pieces || !st->far_greeted) {
-        link_close(n, l, piece >= s->geo.pieces ? E_RANGE : E_STATE);
+    if (piece >= s->geo.pieces) {
+        link_close(n, l, E_RANGE);
         return;
     }
-    if (bit_get(st->bits, piece))
+    if (!st->far_greeted || bit_get(st->bits, piece))
         return;
     bit_set(st->bits, piece);
     if (!l->origin)
@@ -277,7 +290,10 @@ static void on_piece(struct node *n, struct nlink *l, uint32_t slot, const struc
     uint32_t a = ask_find(l, slot, block);
     if (a == NONE) {
         s->bytes_wasted += ev->msg.body_len; /* cancelled while under way, or never asked for */
-        l->faults += s->state == RELEASE_FETCHING ? 0 : 1;
+        if (l->cancelled > 0)
+            l->cancelled--;
+        else
+            link_fault(n, l, E_FLOOD);
         return;
     }
     bool late = l->asks[a].late;
@@ -285,7 +301,7 @@ static void on_piece(struct node *n, struct nlink *l, uint32_t slot, const struc
     if (!late)
         rtt_sample(&l->rtt, took);
     ask_remove(n, l, a);
-    l->misses = 0;
+    l->misses = l->rejects = 0;
     l->bytes_down += ev->msg.body_len;
     n->bytes_down += ev->msg.body_len;
     meter_add(&l->down, n->now, ev->msg.body_len);
@@ -318,6 +334,10 @@ static void on_reject(struct node *n, struct nlink *l, uint32_t slot, const stru
     if (!l->asks[a].late)
         picker_unask(s->picker, l->asks[a].block);
     ask_remove(n, l, a);
+    /* One that says that it serves and then does not is asked again later. */
+    struct stream *st = stream_of(n, link_index(n, l), slot);
+    if (st->far_unchoked && ++l->rejects >= REJECTS_MAX)
+        st->ask_at = n->now + SEC;
     node_wake_links(n);
 }
 
@@ -380,6 +400,7 @@ void exchange_hash_reply(struct node *n, struct nlink *l, const struct wire_msg 
         if (m->id == MSG_hash_reject) {
             picker_chunk_failed(s->picker, chunk);
             st->chunk_deadline = n->now + CHUNK_PAUSE;
+            node_wake_links(n);
             return;
         }
         if (ev->msg.body_len != geometry_chunk_len(&s->geo) || h->length != s->geo.chunk_hashes) {
@@ -429,10 +450,13 @@ void exchange_block_lost(struct node *n, uint32_t slot, uint32_t block)
         struct stream *st = stream_of(n, i, slot);
         if (!link_live(&n->links[i]) || !st->greeted)
             continue;
-        if (st->told > at) {
-            st->told--;
+        if (st->told <= at)
+            continue;
+        st->told--;
+        if (st->lost != NONE)
+            link_close(n, &n->links[i], E_LIMIT); /* too slow to hear of one loss before the next */
+        else
             st->lost = piece;
-        }
     }
     if (release_mendable(s))
         release_set_state(n, s, RELEASE_FETCHING);

@@ -40,9 +40,11 @@
 #define SAVES                96u /* records waiting to be saved */
 #define SAVES_BANS           24u /* of them, bans */
 #define TELLS                96u
-#define ROOTS_AT_ONCE        16u /* roots of one chain taken and saved */
+#define ROOTS_AT_ONCE        16u    /* roots of one chain taken and saved */
+#define CONTROL_ROOM         65536u /* beyond limits.window, for what is no block */
 #define HINTS                4u
 #define LAN_MAX              16u
+#define LAN_SOURCES          32u /* senders that wait before another address of theirs is taken */
 #define LAN_PACKETS_A_SECOND 20u
 #define LAN_BUCKET_RATE      20480u /* so that the bucket's least burst holds 32 packets */
 #define TABLE_SHARE          4u     /* announce table entries per known address */
@@ -85,6 +87,7 @@ struct stream {
     uint32_t far_have;     /* pieces it holds */
     uint32_t served;       /* blocks served since unchoked */
     usec asked;            /* when it last asked us for a block */
+    usec ask_at;           /* nothing is asked before: it rejected what it said it would serve */
     usec interest_at;      /* when our interest in it was last judged */
     usec turned;           /* when it was last unchoked or choked */
     uint32_t served_total; /* blocks ever served */
@@ -160,6 +163,7 @@ struct nlink {
         uint16_t slot;
     } cancels[CANCELS];
     uint32_t cancels_count;
+    uint32_t cancelled; /* blocks not waited for any more, which may come all the same */
     struct {
         uint32_t block;
         uint16_t slot;
@@ -167,7 +171,7 @@ struct nlink {
     uint32_t sent_next;
     uint32_t bad_block;
     uint16_t bad_slot;
-    uint32_t misses, faults, false_claims;
+    uint32_t misses, rejects, faults, false_claims;
     struct meter down;
     struct rtt rtt;
     uint32_t window; /* blocks */
@@ -256,6 +260,11 @@ struct hint {
     usec until; /* ignored until then */
 };
 
+struct lan_source {
+    struct addr addr;
+    usec until;
+};
+
 struct withdrawn {
     struct digest manifest, model;
     uint32_t root_version;
@@ -318,6 +327,7 @@ struct node {
     uint32_t want_turn; /* the link that is considered first */
     struct withdrawn *withdrawals;
     struct hint hints[HINTS];
+    struct lan_source sources[LAN_SOURCES];
     struct {
         struct known_entry *entry;
         uint32_t op;
@@ -327,13 +337,13 @@ struct node {
     struct trickle trickle[LAN_MAX];
     bool cast_due[LAN_MAX];
     uint8_t fleet_tag[8];
-    struct bucket up, down, datagrams;
+    struct bucket up, down, datagrams, datagrams_strange;
     usec poll_at;
     struct {
         bool on;
         usec since;
     } fresh;
-    usec fresh_at, rehash_at, ready_at;
+    usec fresh_at, rehash_at, ready_at, bans_at;
     uint64_t cases[5], jointly, mismatches, bytes_up, bytes_down;
     uint64_t queued;         /* bytes handed to all links and not yet sent */
     struct meter from_peers; /* payload from neighbours that are no origins */
@@ -370,6 +380,11 @@ static inline void bit_clear(uint8_t *bits, uint32_t i)
 static inline bool link_live(const struct nlink *l)
 {
     return l->phase == LINK_HELLO || l->phase == LINK_READY;
+}
+/* Room for small messages; EV_SENT makes it anew. */
+static inline bool link_has_credit(const struct node *n, const struct nlink *l)
+{
+    return l->queued < n->lim.window + CONTROL_ROOM;
 }
 static inline struct bytes digest_bytes(const struct digest *d)
 {
@@ -417,6 +432,7 @@ void peers_on_list(struct node *n, struct nlink *l, const struct msg_peers *m);
 void peers_on_want(struct node *n, struct nlink *l, const struct msg_want_peers *m);
 void peers_build_reply(struct node *n, struct nlink *l, uint32_t slot, struct wire_msg *m,
                        uint8_t *scratch);
+void peers_time(struct node *n); /* bans that ended */
 void peers_ban(struct node *n, const struct key *who, const char *why);
 
 /* ---- lan.c ---- */
@@ -486,6 +502,8 @@ void release_storage_failed(struct node *n, struct slot *s, enum err e);
 void release_unserve(struct node *n, struct slot *s);
 void release_serve_again(struct slot *s);
 void release_retry(struct node *n, struct slot *s);
+/* Do the manifests still have their threshold? */
+void release_rejudge(struct node *n);
 void release_runs(struct node *n, struct slot *s);
 bool release_mendable(const struct slot *s);
 void release_clean_older(struct node *n, const struct slot *newest);

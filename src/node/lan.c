@@ -8,13 +8,15 @@
 
 #include <string.h>
 
-#define IMIN          (SEC / 2)
-#define DOUBLINGS     10u
-#define REDUNDANCY    2u
-#define HINT_DIALS    3u
-#define HINT_IGNORE   (3600 * SEC)
-#define HINT_CLAIMS   64u
-#define DATAGRAM_COST (LAN_BUCKET_RATE / LAN_PACKETS_A_SECOND)
+#define IMIN         (SEC / 2)
+#define DOUBLINGS    10u
+#define REDUNDANCY   2u
+#define HINT_DIALS   3u
+#define HINT_IGNORE  (3600 * SEC)
+#define HINT_CLAIMS  64u
+#define SOURCE_PAUSE (30 * SEC) /* between two new addresses of one sender */
+/* Twice the share of one packet: strangers and neighbours have a bucket each. */
+#define DATAGRAM_COST (2 * LAN_BUCKET_RATE / LAN_PACKETS_A_SECOND)
 
 void lan_start(struct node *n)
 {
@@ -32,9 +34,17 @@ void lan_news(struct node *n)
         trickle_reset(&n->trickle[i], n->now, &n->rng);
 }
 
+static uint32_t lan_neighbours(const struct node *n)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n->links_top; i++)
+        count += n->links[i].phase == LINK_READY ? 1 : 0;
+    return count;
+}
+
 void lan_time(struct node *n)
 {
-    bool suppress = n->links_count >= 2;
+    bool suppress = lan_neighbours(n) >= 2;
     for (uint32_t i = 0; i < n->conf.lan_interfaces && i < LAN_MAX; i++) {
         if (trickle_step(&n->trickle[i], n->now, suppress, &n->rng))
             n->cast_due[i] = true;
@@ -113,26 +123,33 @@ static bool token_good(const struct node *n, const struct msg_announce *a)
                         &id);
 }
 
-static struct hint *hint_for(struct node *n, const struct digest *manifest)
+static struct hint *hint_find(struct node *n, const struct digest *manifest)
 {
-    struct hint *oldest = &n->hints[0];
     for (uint32_t i = 0; i < HINTS; i++) {
         if (digest_equal(&n->hints[i].manifest, manifest))
             return &n->hints[i];
-        if (n->hints[i].until < oldest->until)
-            oldest = &n->hints[i];
     }
-    *oldest = (struct hint){.manifest = *manifest};
-    return oldest;
+    return NULL;
 }
 
-static bool hint_ignored(const struct node *n, const struct digest *manifest)
+/* The claim of something newer, or NULL when it is not to be followed.  Only a token that verifies
+ * takes the place of another. */
+static struct hint *hint_take(struct node *n, const struct msg_announce *a)
 {
-    for (uint32_t i = 0; i < HINTS; i++) {
-        if (digest_equal(&n->hints[i].manifest, manifest))
-            return n->hints[i].until > n->now;
+    struct digest id;
+    memcpy(id.b, a->manifest, 32);
+    struct hint *h = hint_find(n, &id);
+    if ((h != NULL && h->until > n->now) || !token_good(n, a))
+        return NULL;
+    if (h != NULL)
+        return h;
+    h = &n->hints[0];
+    for (uint32_t i = 1; i < HINTS; i++) {
+        if (n->hints[i].until < h->until)
+            h = &n->hints[i];
     }
-    return false;
+    *h = (struct hint){.manifest = id};
+    return h;
 }
 
 static void hint_ignore(struct node *n, struct hint *h)
@@ -164,13 +181,48 @@ static int lan_compare(const struct node *n, const struct msg_announce *a)
     return release_compare(a->root_version, a->sequence, root, seq);
 }
 
+static bool same_ip(const struct addr *a, const struct addr *b)
+{
+    return a->family == b->family && memcmp(a->ip, b->ip, 16) == 0;
+}
+
+static bool sender_linked(const struct node *n, const struct addr *from)
+{
+    for (uint32_t i = 0; i < n->links_top; i++) {
+        if (n->links[i].phase == LINK_READY && same_ip(&n->links[i].addr, from))
+            return true;
+    }
+    return false;
+}
+
+/* One sender leads to one new address in a while, whatever ports it announces.  More senders than
+ * are remembered wait for the first of them. */
+static bool source_rested(struct node *n, const struct addr *from)
+{
+    struct lan_source *at = &n->sources[0];
+    for (uint32_t i = 0; i < LAN_SOURCES; i++) {
+        struct lan_source *s = &n->sources[i];
+        if (s->until > n->now && same_ip(&s->addr, from))
+            return false;
+        if (s->until < at->until)
+            at = s;
+    }
+    if (at->until > n->now)
+        return false;
+    *at = (struct lan_source){.addr = *from, .until = n->now + SOURCE_PAUSE};
+    return true;
+}
+
 void lan_datagram(struct node *n, const struct event *ev)
 {
     struct wire_msg m;
     uint32_t i = ev->datagram.iface;
-    if (i >= n->conf.lan_interfaces || i >= LAN_MAX || !bucket_ready(&n->datagrams, n->now))
+    if (i >= n->conf.lan_interfaces || i >= LAN_MAX)
         return;
-    bucket_take(&n->datagrams, n->now, DATAGRAM_COST);
+    struct bucket *b = sender_linked(n, &ev->datagram.from) ? &n->datagrams : &n->datagrams_strange;
+    if (!bucket_ready(b, n->now))
+        return;
+    bucket_take(b, n->now, DATAGRAM_COST);
     if (wire_decode(&m, ev->datagram.data) != E_OK || m.id != MSG_announce)
         return;
     const struct msg_announce *a = &m.announce;
@@ -183,12 +235,9 @@ void lan_datagram(struct node *n, const struct event *ev)
         return;
     int c = lan_compare(n, a);
     if (c > 0) {
-        struct digest id;
-        memcpy(id.b, a->manifest, 32);
-        /* Only a signer's word takes a place from another. */
-        if (hint_ignored(n, &id) || !token_good(n, a))
+        struct hint *h = hint_take(n, a);
+        if (h == NULL)
             return;
-        struct hint *h = hint_for(n, &id);
         h->addr = ev->datagram.from;
         h->addr.port = a->port;
         if (++h->claims >= HINT_CLAIMS) {
@@ -202,5 +251,6 @@ void lan_datagram(struct node *n, const struct event *ev)
         trickle_reset(&n->trickle[i], n->now, &n->rng);
     struct addr from = ev->datagram.from;
     from.port = a->port;
-    known_add(&n->known, &from, KNOWN_LAN, false, n->now);
+    if (known_find(&n->known, &from) != NULL || source_rested(n, &from))
+        known_add(&n->known, &from, KNOWN_LAN, false, n->now);
 }

@@ -13,7 +13,6 @@
 #define IDLE_SAY      (60 * SEC)
 #define IDLE_CLOSE    (180 * SEC)
 #define DRAIN_TIMEOUT (20 * SEC)
-#define CONTROL_ROOM  65536u
 #define FAULTS_MAX    32u
 #define SPARE_AFTER   (3 * SEC)
 
@@ -144,6 +143,25 @@ static void link_make_room(struct node *n)
         link_close(n, worst, E_LIMIT);
 }
 
+/* The host judged by the trust of its last TELL_TRUST; ours may be newer. */
+static enum err link_judge(const struct node *n, const struct member *who)
+{
+    const struct root *r = &n->trust.root;
+    if (revocations_has(&n->trust.revoked, who->index))
+        return E_REVOKED;
+    if (who->role == ROLE_PUBLISHER)
+        return key_set_has(&r->publisher, &who->node) ? E_OK : E_UNLISTED;
+    for (uint32_t i = 0; i < r->verify_count && who->role == ROLE_VERIFY; i++) {
+        if (key_equal(&r->verify[i].key, &who->node))
+            return E_OK;
+    }
+    for (uint32_t i = 0; i < r->enrol_count && who->role != ROLE_VERIFY; i++) {
+        if (who->index >= r->enrol[i].first && who->index <= r->enrol[i].last)
+            return E_OK;
+    }
+    return E_UNLISTED;
+}
+
 void link_up(struct node *n, const struct event *ev)
 {
     assert(ev->link != 0);
@@ -172,8 +190,9 @@ void link_up(struct node *n, const struct event *ev)
         link_close(n, l, E_BANNED);
         return;
     }
-    if (n->stopping || revocations_has(&n->trust.revoked, l->who.index)) {
-        link_close(n, l, n->stopping ? E_OK : E_REVOKED);
+    enum err judged = link_judge(n, &l->who);
+    if (n->stopping || judged != E_OK) {
+        link_close(n, l, n->stopping ? E_OK : judged);
         return;
     }
     if (link_duplicate(n, l)) {
@@ -244,15 +263,9 @@ void links_rejudge(struct node *n)
         struct nlink *l = &n->links[i];
         if (!link_live(l))
             continue;
-        if (revocations_has(&n->trust.revoked, l->who.index))
-            link_close(n, l, E_REVOKED);
-        if (l->who.role != ROLE_VERIFY && l->who.role != ROLE_PUBLISHER)
-            continue;
-        /* What these may do they may because the root lists them. */
-        struct member listed;
-        enum err e = cert_judge(&listed, bytes_of(NULL, 0), &l->who.node, &n->trust);
-        if (e != E_OK || listed.role != l->who.role)
-            link_close(n, l, e != E_OK ? e : E_ROLE);
+        enum err e = link_judge(n, &l->who);
+        if (e != E_OK)
+            link_close(n, l, e);
     }
 }
 
@@ -666,7 +679,7 @@ bool link_next(struct node *n, struct nlink *l, struct action *act, uint8_t *hea
 {
     if (l->phase == LINK_CLOSING)
         return next_closing(n, l, act, head);
-    if (!link_live(l) || l->queued >= n->lim.window + CONTROL_ROOM)
+    if (!link_live(l) || !link_has_credit(n, l))
         return false;
     if (next_greeting(n, l, act, head))
         return true;

@@ -239,6 +239,7 @@ static void start(struct node *n, const struct start *s)
     bucket_init(&n->up, n->conf.up_rate, n->now);
     bucket_init(&n->down, n->conf.down_rate, n->now);
     bucket_init(&n->datagrams, LAN_BUCKET_RATE, n->now);
+    bucket_init(&n->datagrams_strange, LAN_BUCKET_RATE, n->now);
 }
 
 static void load(struct node *n, uint32_t object, struct bytes data)
@@ -381,6 +382,7 @@ static void timers(struct node *n)
     upload_plan(n);
     wants_time(n);
     install_time(n);
+    peers_time(n);
     if (n->conf.lan && n->loaded)
         lan_time(n);
     if (n->now >= n->poll_at) {

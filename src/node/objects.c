@@ -82,6 +82,7 @@ void objects_trust_changed(struct node *n)
 {
     node_tell(n, TELL_TRUST, 0, NULL);
     links_rejudge(n);
+    release_rejudge(n);
     for (uint32_t i = 0; i < n->lim.links; i++)
         n->links[i].state_due = true;
     node_wake_links(n);

@@ -7,10 +7,12 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define BANS_LOOK         (600 * SEC)
 #define BAN_TIME          (24 * 3600 * SEC)
 #define ANNOUNCE_LIFETIME (3600 * SEC)
 #define PEER_BYTES        19u
 #define PEERS_MAX         50u
+#define DIALLED_MIN       8u /* links of our own choice */
 
 static bool fetching(const struct node *n)
 {
@@ -55,8 +57,17 @@ uint32_t peers_verify_wanted(const struct node *n)
 static bool dial_wanted(const struct node *n)
 {
     uint32_t target = n->lim.links / 2 < LINKS_TARGET ? n->lim.links / 2 : LINKS_TARGET;
-    return !n->stopping && n->dials_count < HALF_OPEN_MAX &&
-           n->links_count + n->dials_count < target;
+    if (n->stopping || n->dials_count >= HALF_OPEN_MAX)
+        return false;
+    if (n->links_count + n->dials_count < target)
+        return true;
+    /* Whoever dials us must not choose all of our neighbours: some are of our own choice. */
+    uint32_t own = n->dials_count,
+             least = n->lim.links / 4 < DIALLED_MIN ? n->lim.links / 4 : DIALLED_MIN;
+    for (uint32_t i = 0; i < n->links_top && own < least; i++)
+        own += link_live(&n->links[i]) && n->links[i].dialled ? 1 : 0;
+    return n->conf.role != ROLE_VERIFY && own < least &&
+           n->links_count + n->dials_count < n->lim.links;
 }
 
 bool peers_next_dial(struct node *n, struct action *act)
@@ -159,19 +170,28 @@ void peers_build_reply(struct node *n, struct nlink *l, uint32_t slot, struct wi
     m->peers.list = wr_done(&w);
 }
 
-/* An address that a neighbour may have us dial: no group, no `any`, and one of this machine only
- * from a neighbour on this machine. */
-static bool addr_useful(const struct addr *a, const struct addr *from)
+static bool addr_is_loopback(const struct addr *a)
 {
-    static const uint8_t any[16];
-    if (memcmp(a->ip, any, 16) == 0)
+    static const uint8_t six[16] = {[15] = 1};
+    return a->family == 4 ? a->ip[0] == 127 : memcmp(a->ip, six, 16) == 0;
+}
+
+/* Does an address mean the same here as where it was told?  What leads to nobody, to many, or back
+ * to this device would fill the table for good. */
+static bool addr_tellable(const struct addr *a, const struct addr *teller)
+{
+    static const uint8_t zero[16] = {0};
+    if (a->family != 4 && a->family != 6)
         return false;
-    if (a->family == 4) {
-        bool here = a->ip[0] == 127;
-        return a->ip[0] < 224 && (!here || (from->family == 4 && from->ip[0] == 127));
-    }
-    bool here = memcmp(a->ip, any, 15) == 0 && a->ip[15] == 1;
-    return a->ip[0] != 0xff && (!here || memcmp(a->ip, from->ip, 16) == 0);
+    if (addr_is_loopback(a))
+        return addr_is_loopback(teller);
+    if (a->family == 4)
+        return a->ip[0] != 0 && a->ip[0] != 127 && a->ip[0] < 224 &&
+               !(a->ip[0] == 169 && a->ip[1] == 254) && memcmp(a->ip + 4, zero, 12) == 0;
+    /* Link-local ones need an interface; IPv4 has a family of its own. */
+    bool local = a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80;
+    bool mapped = memcmp(a->ip, zero, 10) == 0;
+    return a->ip[0] != 0xff && !local && !mapped;
 }
 
 void peers_on_list(struct node *n, struct nlink *l, const struct msg_peers *m)
@@ -181,7 +201,7 @@ void peers_on_list(struct node *n, struct nlink *l, const struct msg_peers *m)
         return;
     }
     if (l->lists_due == 0) {
-        l->faults++; /* nobody chooses unasked whom we dial */
+        link_fault(n, l, E_FLOOD); /* nobody chooses unasked whom we dial */
         return;
     }
     l->lists_due--;
@@ -195,13 +215,23 @@ void peers_on_list(struct node *n, struct nlink *l, const struct msg_peers *m)
         a.family = rd_u8(&r);
         rd_copy(&r, a.ip, 16);
         a.port = rd_u16(&r);
-        if (a.family != 4 && a.family != 6)
-            continue;
-        /* Link-local addresses mean nothing without the interface that they were seen on. */
-        if (a.family == 6 && a.ip[0] == 0xfe && (a.ip[1] & 0xc0) == 0x80)
-            continue;
-        if (addr_useful(&a, &l->addr))
+        if (addr_tellable(&a, &l->addr))
             peers_know(n, &a, src, false);
+    }
+}
+
+/* The record of a ban that ended must not ban anew at the next start. */
+void peers_time(struct node *n)
+{
+    if (n->now < n->bans_at)
+        return;
+    n->bans_at = n->now + BANS_LOOK;
+    for (uint32_t i = 0; i < n->bans.cap && n->saves_count < SAVES_BANS; i++) {
+        struct ban *b = &n->bans.ban[i];
+        if (b->until == 0 || b->until > n->now)
+            continue;
+        *b = (struct ban){.until = 0};
+        node_delete(n, object_id(OBJ_BAN, i));
     }
 }
 

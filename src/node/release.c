@@ -76,6 +76,11 @@ static int slot_compare(const struct slot *a, const struct slot *b)
     return release_compare(a->m.root_version, a->m.sequence, b->m.root_version, b->m.sequence);
 }
 
+static bool in_force(const struct slot *s)
+{
+    return s->state != RELEASE_WITHDRAWN && !(s->state == RELEASE_REFUSED && s->err == E_THRESHOLD);
+}
+
 /* Marks, for one model, the highest release that was not withdrawn. */
 static void newest_update(struct node *n, const struct digest *model)
 {
@@ -85,7 +90,7 @@ static void newest_update(struct node *n, const struct digest *model)
         if (!release_slot_used(s) || !digest_equal(&s->m.model_id, model))
             continue;
         s->newest = false;
-        if (s->state != RELEASE_WITHDRAWN && (best == NULL || slot_compare(s, best) > 0))
+        if (in_force(s) && (best == NULL || slot_compare(s, best) > 0))
             best = s;
     }
     if (best != NULL)
@@ -414,17 +419,23 @@ void release_adopt(struct node *n, uint32_t slot)
 
 /* ---- storage ---- */
 
+/* Neither fetched nor served from now on; the bytes stay. */
+static void refuse(struct node *n, struct slot *s, enum err e)
+{
+    s->err = e;
+    exchange_slot_gone(n, slot_index(n, s));
+    if (s->opened || s->opening)
+        s->shut_due = true;
+    s->shut_remove = s->opened = s->open_due = s->check_due = false;
+    s->install_at = USEC_NEVER;
+    release_set_state(n, s, RELEASE_REFUSED);
+}
+
 void release_storage_failed(struct node *n, struct slot *s, enum err e)
 {
     log_error(n->log, "release.storage", "version=%s size=%" PRIu64 " err=%s retry_s=60",
               s->m.version, s->m.size, err_name(e));
-    s->err = e;
-    exchange_slot_gone(n, slot_index(n, s));
-    if (s->opened)
-        s->shut_due = true;
-    s->shut_remove = false;
-    s->opened = false;
-    release_set_state(n, s, RELEASE_REFUSED);
+    refuse(n, s, e);
     s->install_at = n->now + RETRY_STORAGE;
 }
 
@@ -631,6 +642,30 @@ void release_checked(struct node *n, const struct event *ev)
         blocks_checked(n, s, ev->err);
     else if (ev->err != E_OK && block != NONE)
         exchange_block_lost(n, slot_index(n, s), block);
+}
+
+/* A new root may have dropped keys that signed what is held.  What the installer had stays as it
+ * is; the bytes stay too, because they may be signed anew. */
+void release_rejudge(struct node *n)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < n->lim.images; i++) {
+        struct slot *s = &n->slots[i];
+        if (!release_slot_used(s) || (!release_mendable(s) && s->state != RELEASE_KNOWN))
+            continue;
+        uint32_t listed = 0;
+        for (uint32_t k = 0; k < s->m.signers_count; k++)
+            listed += key_set_has(&n->trust.root.release, &s->m.signers[k]) ? 1 : 0;
+        if (listed >= n->trust.root.release.threshold)
+            continue;
+        log_warn(n->log, "release.unlisted", "version=%s signers=%" PRIu32 " of=%" PRIu32,
+                 s->m.version, listed, n->trust.root.release.threshold);
+        refuse(n, s, E_THRESHOLD);
+        newest_update(n, &s->m.model_id);
+        any = true;
+    }
+    if (any)
+        announce_news(n);
 }
 
 void release_withdraw(struct node *n, struct slot *s)

@@ -12,6 +12,8 @@
 #define QUANTUM_BLOCKS   16u
 #define IDLE_TIME        (SEC / 2)
 #define QUEUE_LEAST      BLOCK_LEN
+#define STALL_SHORTEST   (SEC / 2)
+#define STALL_LONGEST    (4 * SEC)
 #define QUANTUM_TIME     SEC /* a turn costs a round trip, so it is worth a while */
 #define CHOKE_GRACE      SEC /* requests that crossed a choke are still served */
 #define HAVES_BATCH      32u
@@ -74,19 +76,6 @@ static bool idle(const struct node *n, uint32_t link, const struct stream *st)
 {
     usec since = st->turned > st->asked ? st->turned : st->asked;
     return n->links[link].uploads_count == 0 && n->now >= since + IDLE_TIME;
-}
-
-/* When an idle place must be looked at again. */
-usec upload_deadline(const struct node *n, const struct nlink *l)
-{
-    usec t = USEC_NEVER;
-    for (uint32_t s = 0; s < n->slots_top && l->uploads_count == 0; s++) {
-        const struct stream *st = stream_of(n, link_index(n, l), s);
-        usec since = st->turned > st->asked ? st->turned : st->asked;
-        if (st->unchoked && since + IDLE_TIME > n->now && since + IDLE_TIME < t)
-            t = since + IDLE_TIME;
-    }
-    return t;
 }
 
 void upload_plan(struct node *n)
@@ -450,19 +439,60 @@ bool upload_next_control(struct node *n, struct nlink *l, struct action *act, ui
     return false;
 }
 
+/* When a link whose queue does not move counts as stalled: after many times what its queue should
+ * take. */
+static usec stalls_at(const struct node *n, const struct nlink *l)
+{
+    struct meter m = n->sending;
+    uint64_t rate = meter_rate(&m, n->now);
+    usec wait = rate > 0 ? l->queued * 8 * SEC / rate : STALL_LONGEST;
+    if (wait > STALL_LONGEST)
+        wait = STALL_LONGEST;
+    return l->drained + (wait > STALL_SHORTEST ? wait : STALL_SHORTEST);
+}
+
+static bool stalled(const struct node *n, const struct nlink *l)
+{
+    return l->queued > 0 && n->now >= stalls_at(n, l);
+}
+
 /* No more than a quarter of a second of sending is queued, so that a slow uplink does not keep its
- * own requests waiting behind blocks. */
+ * own requests waiting behind blocks.  A neighbour that does not read keeps nobody waiting. */
 static bool queue_short(struct node *n)
 {
-    uint64_t enough = meter_rate(&n->sending, n->now) / 4;
-    return n->queued < (enough > QUEUE_LEAST ? enough : QUEUE_LEAST);
+    uint64_t enough = meter_rate(&n->sending, n->now) / 4, queued = n->queued;
+    if (enough < QUEUE_LEAST)
+        enough = QUEUE_LEAST;
+    for (uint32_t i = 0; i < n->links_top && queued >= enough; i++) {
+        if (link_live(&n->links[i]) && stalled(n, &n->links[i]))
+            queued -= n->links[i].queued;
+    }
+    return queued < enough;
+}
+
+/* When an idle place must be looked at again, or a queue that keeps others waiting. */
+usec upload_deadline(const struct node *n, const struct nlink *l)
+{
+    usec t = USEC_NEVER;
+    for (uint32_t s = 0; s < n->slots_top && l->uploads_count == 0; s++) {
+        const struct stream *st = stream_of(n, link_index(n, l), s);
+        usec since = st->turned > st->asked ? st->turned : st->asked;
+        if (st->unchoked && since + IDLE_TIME > n->now && since + IDLE_TIME < t)
+            t = since + IDLE_TIME;
+    }
+    if (n->held_back && l->queued > 0) {
+        usec d = stalls_at(n, l);
+        if (d > n->now && d < t)
+            t = d;
+    }
+    return t;
 }
 
 bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
 {
     if (l->uploads_count == 0 || !bucket_ready(&n->up, n->now))
         return false;
-    if (!queue_short(n)) {
+    if (stalled(n, l) || !queue_short(n)) {
         n->held_back = true;
         return false;
     }

@@ -19,7 +19,7 @@
 #define RELEASES     11u
 #define RECORDS      64u
 #define DEMANDS      128u
-#define OPS          512u
+#define OPS          4096u
 #define BATCH        128u
 #define ACTIONS_MOST 1500u
 #define SPINS_MOST   4u
@@ -239,7 +239,7 @@ static struct world {
     struct addr dial[HALF_OPEN_MAX];
     uint32_t dial_op[HALF_OPEN_MAX], dials;
     struct body lent;
-    bool full_disk, saves_fail, save_failed;
+    bool full_disk, saves_fail;
     bool stopped;
     uint32_t boots, install_slot;
     bool installing;
@@ -517,7 +517,7 @@ static void check_span(const struct span *sp)
     }
     assert(sp->len == 0);
     const struct record *r = record_find(sp->object);
-    assert(w.save_failed || (r != NULL && r->n > 0));
+    assert(r != NULL && r->n > 0);
 }
 
 static void on_send(const struct action *a, const uint8_t *head)
@@ -873,10 +873,8 @@ static void result_check(const struct op *o)
 
 static void result_save(struct op *o)
 {
-    struct event ev = {.type = EV_SAVED, .op = o->act.op, .err = w.saves_fail ? E_FULL : E_OK};
-    if (w.saves_fail)
-        w.save_failed = true;
-    for (uint32_t i = 0; i < o->records && !w.saves_fail; i++)
+    struct event ev = {.type = EV_SAVED, .op = o->act.op};
+    for (uint32_t i = 0; i < o->records; i++)
         record_put(&o->rec[i]);
     step(&ev);
 }
@@ -885,9 +883,14 @@ static void result(uint32_t at)
 {
     if (at >= w.ops)
         return;
-    /* Whole checks run beside the queue; everything else keeps its order. */
+    /* Whole checks run beside the queue; everything else keeps its order, but that saves wait while
+     * they cannot be done. */
     if (w.op[at]->kind != OP_CHECK || !w.op[at]->act.check.whole)
         at = 0;
+    while (at < w.ops && w.saves_fail && w.op[at]->kind == OP_SAVE)
+        at++;
+    if (at == w.ops)
+        return;
     struct op *o = w.op[at];
     w.ops--;
     memmove(w.op + at, w.op + at + 1, (w.ops - at) * sizeof(o));
@@ -915,7 +918,8 @@ static void result(uint32_t at)
 
 static void results_all(void)
 {
-    for (uint32_t i = 0; i < 4 * OPS && w.ops > 0; i++) {
+    for (uint32_t i = 0, before = UINT32_MAX; i < 4 * OPS && w.ops > 0 && w.ops != before; i++) {
+        before = w.saves_fail ? w.ops : UINT32_MAX;
         result(0);
         drain();
     }

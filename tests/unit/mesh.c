@@ -236,7 +236,8 @@ static void do_send(struct mesh *m, uint32_t node, const struct action *a, const
     sent.sent.bytes = a->head_len + a->send.span.len;
     if (l == NULL)
         return;
-    push(m, node, &sent, NULL);
+    if (m->node[node].stalled != l->node[1 - side] + 1)
+        push(m, node, &sent, NULL);
     static uint8_t body[65536];
     size_t n = body_bytes(&m->node[node], &a->send.span, body);
     struct wire_msg msg;
@@ -538,6 +539,16 @@ void mesh_start(struct mesh *m, uint32_t node)
     step(m, n, &ready);
 }
 
+void mesh_datagram(struct mesh *m, uint32_t node, const struct addr *from,
+                   const struct wire_msg *msg)
+{
+    uint8_t *bytes = mesh_need(WIRE_HEAD_MAX);
+    struct event ev = {.type = EV_DATAGRAM};
+    ev.datagram.from = *from;
+    ev.datagram.data = bytes_of(bytes, wire_encode(msg, bytes));
+    push(m, node, &ev, bytes);
+}
+
 void mesh_kill(struct mesh *m, uint32_t node)
 {
     m->node[node].up = false;
@@ -665,6 +676,7 @@ void mesh_run(struct mesh *m, usec until)
             }
         }
         assert(any);
+        m->turns++;
         /* A deadline that stays in the past would spin for ever: the smallest step of time ends a
          * spin as a test that never gets anywhere, which its time limit shows. */
         m->now++;

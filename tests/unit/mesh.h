@@ -56,7 +56,8 @@ struct mesh_node {
     enum err fail_err; /* E_OK: E_FULL */
     uint32_t sent_blocks;
     uint32_t casts;
-    uint32_t hold; /* events that wait for mesh_let_go(), 1 << enum event_type each */
+    uint32_t stalled; /* a node + 1: what is sent to it never leaves */
+    uint32_t hold;    /* events that wait for mesh_let_go(), 1 << enum event_type each */
     bool undrained;
 };
 
@@ -97,6 +98,7 @@ struct mesh {
     bool (*filter)(struct mesh *m, uint32_t from, uint32_t to, const struct wire_msg *msg);
     void *filter_ctx;
     uint64_t delivered[256]; /* messages by id */
+    uint64_t turns;          /* moments at which a deadline came */
 };
 
 /* verify nodes are 0..verify-1, devices follow; nothing runs yet. threshold: signers of a release.
@@ -125,6 +127,9 @@ void mesh_current(struct mesh *m, uint32_t node, const char *version, const stru
                   uint64_t sequence);
 void mesh_message(struct mesh *m, uint32_t from, uint32_t to, const struct wire_msg *msg,
                   const void *body, uint32_t body_len);
+/* A datagram from an address to a node's first interface. */
+void mesh_datagram(struct mesh *m, uint32_t node, const struct addr *from,
+                   const struct wire_msg *msg);
 /* Gives a node all events that were held back, in order; from now on none is. */
 void mesh_let_go(struct mesh *m, uint32_t node);
 /* Runs until nothing is left to do before `until`. */

@@ -442,6 +442,154 @@ START_TEST(one_image_of_two_models_is_two_releases)
 }
 END_TEST
 
+/* ---- what is lost, and who keeps others waiting ---- */
+
+START_TEST(a_link_without_credit_does_not_make_the_host_spin)
+{
+    struct mesh *m = fleet(2, SIZE);
+    m->node[1].conf.down_rate = 100000;
+    device_up(m, 1);
+    mesh_start(m, 2);
+    mesh_know(m, 2, 1, false);
+    run(m, SEC);
+    m->node[1].stalled = 3; /* node 2 reads nothing more, and asks and asks */
+    for (uint32_t i = 0; i < 5000; i++) {
+        struct wire_msg ask = message(MSG_want_peers);
+        memcpy(ask.want_peers.manifest, m->release[0].m.id.b, 32);
+        ask.want_peers.count = 50;
+        mesh_message(m, 2, 1, &ask, NULL, 0);
+    }
+    uint64_t turns = m->turns;
+    run(m, 15 * SEC); /* pieces are gained all the while, and cannot be told */
+    struct node_image_status st;
+    ck_assert_int_ne(mesh_state(m, 1, 0, &st), RELEASE_NONE);
+    ck_assert_uint_gt(st.pieces_have, 20);
+    ck_assert_uint_le(m->turns - turns, 1000);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(a_neighbour_that_does_not_read_keeps_nobody_waiting)
+{
+    struct mesh *m = fleet(2, SIZE);
+    device_up(m, 1);
+    m->node[0].stalled = 2;
+    run(m, SEC);
+    device_up(m, 2);
+    run(m, 15 * SEC);
+    ck_assert_int_eq(state_of(m, 2, 0), RELEASE_HELD);
+    mesh_free(m);
+}
+END_TEST
+
+static bool reject_all(struct mesh *m, uint32_t from, uint32_t to, const struct wire_msg *msg)
+{
+    if (msg->id != MSG_request || to != 0)
+        return true;
+    struct wire_msg no = message(MSG_reject);
+    no.reject.piece = msg->request.piece;
+    no.reject.begin = msg->request.begin;
+    no.reject.length = msg->request.length;
+    mesh_message(m, to, from, &no, NULL, 0);
+    return false;
+}
+
+START_TEST(rejects_are_not_answered_with_requests_without_end)
+{
+    struct mesh *m = fleet(1, SIZE);
+    m->filter = reject_all;
+    device_up(m, 1);
+    run(m, 20 * SEC);
+    ck_assert_uint_ge(m->delivered[MSG_request], 20);
+    ck_assert_uint_le(m->delivered[MSG_request], 200);
+    m->filter = NULL;
+    run(m, 20 * SEC);
+    ck_assert_int_eq(state_of(m, 1, 0), RELEASE_HELD);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(greetings_that_cross_a_reopening_do_no_harm)
+{
+    struct mesh *m = fleet(1, SIZE);
+    m->node[1].conf.down_rate = 100000;
+    device_up(m, 1);
+    run(m, SEC);
+    struct wire_msg none = message(MSG_have_none), all = message(MSG_have_all);
+    struct wire_msg have = message(MSG_have);
+    for (uint32_t i = 0; i < 4; i++) {
+        mesh_message(m, 0, 1, &none, NULL, 0);
+        mesh_message(m, 0, 1, &have, NULL, 0);
+        mesh_message(m, 0, 1, &all, NULL, 0);
+    }
+    run(m, 60 * SEC);
+    ck_assert_uint_eq(m->delivered[MSG_bye], 0);
+    ck_assert_int_eq(state_of(m, 1, 0), RELEASE_HELD);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(a_ban_that_ended_does_not_come_back_with_a_restart)
+{
+    struct mesh *m = fleet(2, SIZE);
+    device_up(m, 1);
+    run(m, 30 * SEC);
+    m->node[1].corrupt = true;
+    mesh_kill(m, 0);
+    mesh_start(m, 2);
+    mesh_know(m, 2, 1, false);
+    run(m, 30 * SEC);
+    ck_assert_uint_eq(mesh_status(m, 2).bans, 1);
+    mesh_kill(m, 2);
+    mesh_start(m, 2);
+    ck_assert_uint_eq(mesh_status(m, 2).bans, 1);
+    m->node[1].corrupt = false;
+    mesh_know(m, 2, 1, false); /* something to do now and then */
+    run(m, 25 * 3600 * SEC);
+    mesh_kill(m, 2);
+    mesh_start(m, 2);
+    ck_assert_uint_eq(mesh_status(m, 2).bans, 0);
+    mesh_free(m);
+}
+END_TEST
+
+/* ---- what a new root changes ---- */
+
+static void trust_next(struct mesh *m, uint32_t node)
+{
+    size_t at = mesh_rotate(m);
+    order_bytes(m, node, ORDER_TRUST, m->chain + at, m->chain_len - at);
+}
+
+START_TEST(a_release_whose_signer_the_root_dropped_is_not_installed_or_served)
+{
+    struct mesh *m = fleet(1, SIZE);
+    m->node[1].conf.install = true;
+    device_up(m, 1); /* it has not said yet what runs */
+    run(m, 10 * SEC);
+    ck_assert_int_eq(state_of(m, 1, 0), RELEASE_ASKING);
+    uint64_t moved = mesh_status(m, 1).bytes_down;
+    m->release_key[0] = m->root_key[1];
+    m->root.release.key[0] = m->root_key[1].pub;
+    trust_next(m, 0);
+    run(m, 5 * SEC);
+    struct node_image_status st;
+    ck_assert_uint_eq(mesh_status(m, 1).root_version, 2);
+    ck_assert_int_eq(mesh_state(m, 1, 0, &st), RELEASE_REFUSED);
+    ck_assert_int_eq(st.err, E_THRESHOLD);
+    runs_factory(m, 1);
+    run(m, 300 * SEC);
+    ck_assert_uint_eq(m->node[1].installs, 0);
+    uint32_t again = mesh_release_again(m, 0, "1.0-again", 1);
+    mesh_seed(m, 0, again);
+    run(m, 100 * SEC);
+    ck_assert_uint_eq(m->node[1].installs, 1);
+    ck_assert_int_eq(state_of(m, 1, again), RELEASE_INSTALLING);
+    (void)moved;
+    mesh_free(m);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("node_faults");
@@ -468,6 +616,12 @@ int main(void)
     tcase_add_test(t, bytes_of_a_withdrawn_image_go_at_the_next_start_at_the_latest);
     tcase_add_test(t, answers_count_in_the_first_minutes_of_a_clock);
     tcase_add_test(t, one_image_of_two_models_is_two_releases);
+    tcase_add_test(t, a_link_without_credit_does_not_make_the_host_spin);
+    tcase_add_test(t, a_neighbour_that_does_not_read_keeps_nobody_waiting);
+    tcase_add_test(t, rejects_are_not_answered_with_requests_without_end);
+    tcase_add_test(t, greetings_that_cross_a_reopening_do_no_harm);
+    tcase_add_test(t, a_ban_that_ended_does_not_come_back_with_a_restart);
+    tcase_add_test(t, a_release_whose_signer_the_root_dropped_is_not_installed_or_served);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
