@@ -199,6 +199,8 @@ static bool sender_linked(const struct node *n, const struct addr *from)
  * are remembered wait for the first of them. */
 static bool source_rested(struct node *n, const struct addr *from)
 {
+    if (from->family == 4 && from->ip[0] == 127)
+        return true; /* one machine that runs several nodes */
     struct lan_source *at = &n->sources[0];
     for (uint32_t i = 0; i < LAN_SOURCES; i++) {
         struct lan_source *s = &n->sources[i];
