@@ -139,6 +139,17 @@ static bool bit(const uint8_t *p, uint32_t i)
     return (p[i / 8] & (0x80u >> (i % 8))) != 0;
 }
 
+/* Links of a node: a host takes no more than limits.links. */
+static uint32_t links_of(const struct mesh *m, uint32_t node)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < MESH_LINKS; i++) {
+        const struct mesh_link *l = &m->link[i];
+        count += l->used && (l->node[0] == node || l->node[1] == node) ? 1 : 0;
+    }
+    return count;
+}
+
 static void do_dial(struct mesh *m, uint32_t node, const struct action *a)
 {
     uint32_t to = (uint32_t)(a->dial.addr.port - 1000);
@@ -149,6 +160,11 @@ static void do_dial(struct mesh *m, uint32_t node, const struct action *a)
     }
     if (to == node) {
         down.err = E_SELF;
+        push(m, node, &down, NULL);
+        return;
+    }
+    if (links_of(m, to) >= m->node[to].lim.links || links_of(m, node) >= m->node[node].lim.links) {
+        down.err = E_LIMIT;
         push(m, node, &down, NULL);
         return;
     }
@@ -205,18 +221,15 @@ static size_t body_bytes(struct mesh_node *n, const struct span *sp, uint8_t *ou
     return r->n;
 }
 
-void mesh_message(struct mesh *m, uint32_t from, uint32_t to, const struct wire_msg *msg,
-                  const void *body, uint32_t body_len)
+/* Queues a message on the first link between two nodes; keeps bytes. */
+static void deliver_to(struct mesh *m, uint32_t from, uint32_t to, uint8_t *bytes, size_t n,
+                       uint32_t body_len)
 {
     for (uint32_t i = 0; i < MESH_LINKS; i++) {
         const struct mesh_link *l = &m->link[i];
         for (int s = 0; s < 2; s++) {
             if (!l->used || l->node[s] != from || l->node[1 - s] != to)
                 continue;
-            uint8_t *bytes = mesh_need(WIRE_HEAD_MAX + body_len);
-            size_t n = wire_encode(msg, bytes);
-            if (body_len > 0)
-                memcpy(bytes + n, body, body_len);
             struct event ev = {.type = EV_MSG, .link = l->id[1 - s]};
             ev.msg.head = bytes_of(bytes, n);
             ev.msg.body_len = body_len;
@@ -226,6 +239,24 @@ void mesh_message(struct mesh *m, uint32_t from, uint32_t to, const struct wire_
             return;
         }
     }
+    free(bytes);
+}
+
+void mesh_message(struct mesh *m, uint32_t from, uint32_t to, const struct wire_msg *msg,
+                  const void *body, uint32_t body_len)
+{
+    uint8_t *bytes = mesh_need(WIRE_HEAD_MAX + body_len);
+    size_t n = wire_encode(msg, bytes);
+    if (body_len > 0)
+        memcpy(bytes + n, body, body_len);
+    deliver_to(m, from, to, bytes, n, body_len);
+}
+
+void mesh_raw(struct mesh *m, uint32_t from, uint32_t to, const void *head, size_t n)
+{
+    uint8_t *bytes = mesh_need(n);
+    memcpy(bytes, head, n);
+    deliver_to(m, from, to, bytes, n, 0);
 }
 
 static void do_send(struct mesh *m, uint32_t node, const struct action *a, const uint8_t *head)

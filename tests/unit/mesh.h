@@ -127,6 +127,8 @@ void mesh_current(struct mesh *m, uint32_t node, const char *version, const stru
                   uint64_t sequence);
 void mesh_message(struct mesh *m, uint32_t from, uint32_t to, const struct wire_msg *msg,
                   const void *body, uint32_t body_len);
+/* The same with a head of any bytes and no body. */
+void mesh_raw(struct mesh *m, uint32_t from, uint32_t to, const void *head, size_t n);
 /* A datagram from an address to a node's first interface. */
 void mesh_datagram(struct mesh *m, uint32_t node, const struct addr *from,
                    const struct wire_msg *msg);
