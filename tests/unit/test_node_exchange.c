@@ -218,6 +218,34 @@ START_TEST(a_killed_device_resumes_where_it_was)
 }
 END_TEST
 
+/* Storage answers late, so that as many blocks are on their way to it as may be: whatever was asked
+ * for still has room when it comes, and each chunk of hashes is asked for once. */
+START_TEST(storage_that_lags_wastes_nothing)
+{
+    const uint32_t chunks = 4;
+    struct mesh *m = mesh_make(7, 1, 1, 1);
+    for (uint32_t i = 0; i < 2; i++)
+        m->node[i].lim.pieces = 2048;
+    m->node[1].lim.store_ops = 3;
+    mesh_release(m, NULL, "1.0", 1, 24 * MIB + 5);
+    mesh_start(m, 0);
+    mesh_seed(m, 0, 0);
+    device_up(m, 1);
+    usec begun = m->now;
+    struct node_image_status st;
+    for (uint32_t i = 0; i < 900 && mesh_state(m, 1, 0, &st) != RELEASE_HELD; i++) {
+        m->node[1].hold = 1u << EV_STORED;
+        mesh_run(m, m->now + SEC / 1000);
+        mesh_let_go(m, 1);
+    }
+    ck_assert_int_eq(mesh_state(m, 1, 0, &st), RELEASE_HELD);
+    ck_assert_uint_eq(st.bytes_wasted, 0);
+    ck_assert_uint_eq(m->delivered[MSG_hash_request], chunks);
+    ck_assert_uint_lt(m->now - begun, SEC);
+    mesh_free(m);
+}
+END_TEST
+
 START_TEST(a_full_disk_is_said_and_tried_again)
 {
     struct mesh *m = fleet(1, SIZE);
@@ -253,6 +281,7 @@ int main(void)
     tcase_add_test(t, messages_out_of_order_close_by_name);
     tcase_add_test(t, requests_past_the_end_close_the_link);
     tcase_add_test(t, a_killed_device_resumes_where_it_was);
+    tcase_add_test(t, storage_that_lags_wastes_nothing);
     tcase_add_test(t, a_full_disk_is_said_and_tried_again);
     return run_node_tests(t, "node_exchange");
 }
