@@ -106,7 +106,7 @@ enum { READY_NOT, READY_ALL, READY_BLOCKS };
 /* A release that the other side says it holds. */
 struct offer {
     bool set;
-    bool refused; /* it did not give it, or gave something else */
+    usec refused; /* it did not give it, or what it gave could not be taken: until when; 0 = no */
     uint32_t root_version;
     uint64_t sequence;
     struct digest manifest, model;

@@ -130,23 +130,32 @@ void release_drop(struct node *n, struct slot *s)
     node_delete(n, object_id(OBJ_RELEASE, i));
 }
 
-/* A place for a new release: a free one, else the oldest that a newer one of its model replaced. */
-static struct slot *slot_place(struct node *n)
+static bool slot_busy(const struct slot *s)
 {
-    struct slot *worst = NULL;
+    return s->state == RELEASE_INSTALLING || s->state == RELEASE_PENDING || s->opening ||
+           s->checking || s->stores > 0;
+}
+
+/* A place for a new release of a model: a free one, else the oldest that a newer one of its model
+ * replaced; else, where every place has a model of its own, that of this model. */
+static struct slot *slot_place(struct node *n, const struct digest *model)
+{
+    struct slot *worst = NULL, *own = NULL;
     for (uint32_t i = 0; i < n->lim.images; i++) {
         struct slot *s = &n->slots[i];
         if (slot_free(s))
             return s;
-        if (!release_slot_used(s) || s->newest || s->state == RELEASE_INSTALLING ||
-            s->state == RELEASE_PENDING || s->opening || s->checking || s->stores > 0)
+        if (!release_slot_used(s) || slot_busy(s))
             continue;
-        if (worst == NULL || slot_compare(s, worst) < 0)
+        if (s->newest && digest_equal(&s->m.model_id, model))
+            own = s;
+        else if (!s->newest && (worst == NULL || slot_compare(s, worst) < 0))
             worst = s;
     }
-    if (worst != NULL)
-        release_drop(n, worst);
-    return worst;
+    struct slot *place = worst != NULL ? worst : own;
+    if (place != NULL)
+        release_drop(n, place);
+    return place;
 }
 
 /* May this manifest be taken now?  Order and floor; who wants it. */
@@ -271,7 +280,7 @@ enum err release_take(struct node *n, struct bytes envelope, uint32_t load_slot,
         if (e != E_OK)
             return e;
     }
-    struct slot *s = loading ? &n->slots[load_slot] : slot_place(n);
+    struct slot *s = loading ? &n->slots[load_slot] : slot_place(n, &m.model_id);
     if (s == NULL)
         return E_LIMIT;
     slot_fill(s, &m);
@@ -628,8 +637,11 @@ void release_checked(struct node *n, const struct event *ev)
     struct slot *s = &n->slots[(ev->op - 1) / 2];
     bool flat = ((ev->op - 1) & 1) != 0;
     s->checking = false;
-    uint32_t block = s->recheck;
-    s->recheck = NONE;
+    uint32_t block = NONE;
+    if (!flat && !s->recheck_all) {
+        block = s->recheck;
+        s->recheck = NONE; /* another may have been blamed during a check of all: that comes next */
+    }
     if (!release_slot_used(s) || !s->opened)
         return;
     if (flat && s->unserved) {

@@ -12,7 +12,8 @@
 
 #define WANT_TIMEOUT   (10 * SEC)
 #define UNANSWERED_MAX 3u
-#define STOP_TRIES     4u /* links that are asked for one withdrawal */
+#define REFUSED_PAUSE  (300 * SEC) /* a claim that failed is looked at again after it */
+#define STOP_TRIES     4u          /* links that are asked for one withdrawal */
 
 static struct want *want_find(struct node *n, uint8_t kind, uint32_t number,
                               const struct digest *id)
@@ -96,7 +97,7 @@ static void consider(struct node *n, struct nlink *l)
         want(n, l, KIND_REVOCATIONS, 0, NULL, 0);
     for (uint32_t i = 0; i < n->lim.images; i++) {
         const struct offer *o = &l->offers[i];
-        if (o->set && !o->refused)
+        if (o->set && n->now >= o->refused)
             release_consider(n, l, &o->model, o->root_version, o->sequence, &o->manifest);
     }
 }
@@ -140,11 +141,11 @@ void wants_on_offer(struct node *n, struct nlink *l, const struct offer *o, bool
     if (!release_wanted_model(n, &o->model))
         return;
     struct offer *at = offer_place(n, l, &o->model);
-    bool refused = !anew && at->refused && digest_equal(&at->manifest, &o->manifest);
+    usec refused = !anew && digest_equal(&at->manifest, &o->manifest) ? at->refused : 0;
     *at = *o;
     at->set = true;
     at->refused = refused;
-    if (!refused)
+    if (n->now >= refused)
         release_consider(n, l, &o->model, o->root_version, o->sequence, &o->manifest);
 }
 
@@ -169,7 +170,7 @@ static void discredit(struct node *n, struct nlink *l, uint8_t kind, const struc
         l->list_root = l->list_version = 0;
     for (uint32_t i = 0; kind == KIND_MANIFEST && i < n->lim.images; i++) {
         if (digest_equal(&l->offers[i].manifest, id))
-            l->offers[i].refused = true;
+            l->offers[i].refused = n->now + REFUSED_PAUSE;
     }
 }
 

@@ -81,6 +81,32 @@ START_TEST(sixteen_models_pass_between_two_verify_nodes)
 }
 END_TEST
 
+START_TEST(where_every_place_has_a_model_its_next_release_takes_it)
+{
+    struct mesh *m = mesh_make(26, 2, 0, 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        m->node[i].lim.images = 2;
+        mesh_start(m, i);
+    }
+    mesh_know(m, 1, 0, true);
+    uint32_t a = mesh_release(m, "model-a", "1.0", 1, 20000);
+    uint32_t b = mesh_release(m, "model-b", "1.1", 1, 20001);
+    uint32_t next = mesh_release(m, "model-a", "2.0", 2, 20002);
+    mesh_seed(m, 0, a);
+    mesh_seed(m, 0, b);
+    run(m, 10 * SEC);
+    ck_assert_int_eq(state_of(m, 1, b), RELEASE_HELD);
+    mesh_seed(m, 0, next);
+    run(m, 10 * SEC);
+    for (uint32_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(state_of(m, i, next), RELEASE_HELD);
+        ck_assert_int_eq(state_of(m, i, b), RELEASE_HELD);
+        ck_assert_int_eq(state_of(m, i, a), RELEASE_NONE);
+    }
+    mesh_free(m);
+}
+END_TEST
+
 /* Node 0 answers every question for an object with bytes that are none. */
 static bool garble(struct mesh *m, uint32_t from, uint32_t to, const struct wire_msg *msg)
 {
@@ -598,6 +624,7 @@ int main(void)
     tcase_add_test(t, two_images_with_nothing_to_ask_for_do_not_take_turns_in_selecting);
     tcase_add_test(t, a_release_withdrawn_while_its_storage_opens_stays_withdrawn);
     tcase_add_test(t, sixteen_models_pass_between_two_verify_nodes);
+    tcase_add_test(t, where_every_place_has_a_model_its_next_release_takes_it);
     tcase_add_test(t, after_a_garbled_manifest_another_link_is_asked);
     tcase_add_test(t, a_stop_that_one_link_does_not_give_is_asked_of_another);
     tcase_add_test(t, a_list_of_the_next_root_is_asked_for_after_that_root);

@@ -1,0 +1,111 @@
+/* What must hold inside the node of fuzz_node.c whenever it was drained: counters say what they
+ * count, and what is remembered fits what it is of. */
+#pragma once
+
+#include "node_state.h"
+
+static uint32_t count_bits(const uint8_t *p, uint32_t n)
+{
+    uint32_t c = 0;
+    for (uint32_t i = 0; i < n; i++)
+        c += bit(p, i);
+    return c;
+}
+
+static void check_stream(const struct nlink *l, uint32_t s, uint32_t *unchoked, uint32_t *asks)
+{
+    const struct node *n = w.n;
+    const struct stream *st = stream_of(n, link_index(n, l), s);
+    const struct slot *sl = &n->slots[s];
+    if (st->unchoked)
+        (*unchoked)++;
+    *asks += st->chunk_out != NONE;
+    if (!link_live(l))
+        assert(!st->unchoked && !st->far_greeted && st->chunk_out == NONE);
+    if (st->unchoked || st->far_greeted || st->greeted)
+        assert(stream_live(st) && sl->opened);
+    if (st->far_greeted)
+        assert(count_bits(st->bits, sl->geo.pieces) == st->far_have);
+    assert(count_bits(st->bits, (w.lim.pieces + 7) / 8 * 8) == st->far_have);
+    assert(st->told <= sl->gained_count || !st->greeted);
+    assert(st->chunk_in_count <= PENDING_CHUNKS);
+}
+
+static void check_links(void)
+{
+    const struct node *n = w.n;
+    uint32_t live = 0, unchoked = 0, asks = 0, known = 0;
+    uint64_t queued = 0;
+    for (uint32_t i = 0; i < w.lim.links; i++) {
+        const struct nlink *l = &n->links[i];
+        if (l->phase == LINK_FREE)
+            continue;
+        if (l->phase != LINK_GONE) {
+            const struct hlink *h = hlink_by_id(l->id);
+            live++;
+            queued += l->queued;
+            assert(h != NULL && h->unsent == l->queued);
+            known += l->known != NULL;
+        }
+        if (!link_live(l))
+            assert(l->asks_count == 0 && l->uploads_count == 0);
+        assert(l->asks_count <= w.lim.requests && l->uploads_count <= w.lim.uploads);
+        assert(l->far_count <= FAR_OPENS && l->gets_count <= PENDING_GETS);
+        assert(l->cancels_count <= CANCELS);
+        for (uint32_t k = 0; k < l->asks_count; k++) {
+            asks += !l->asks[k].late;
+            assert(l->asks[k].block < n->slots[l->asks[k].slot].geo.blocks);
+        }
+        for (uint32_t k = 0; k < l->uploads_count; k++) {
+            const struct upload *u = &l->uploads[(l->uploads_head + k) % w.lim.uploads];
+            assert(u->block < n->slots[u->slot].geo.blocks);
+        }
+        for (uint32_t k = 0; k < l->cancels_count; k++)
+            assert(l->cancels[k].block < n->slots[l->cancels[k].slot].geo.blocks);
+        for (uint32_t s = 0; s < SLOTS; s++)
+            check_stream(l, s, &unchoked, &asks);
+    }
+    assert(n->links_count == live && n->unchoked == unchoked && n->asks_out == asks);
+    assert(unchoked <= UPLOAD_SLOTS && n->queued == queued);
+    uint32_t linked = 0, dialling = 0;
+    for (uint32_t i = 0; i < n->known.count; i++) {
+        linked += n->known.entry[i].linked;
+        dialling += n->known.entry[i].dialling;
+    }
+    assert(linked == known && dialling == n->dials_count && n->dials_count == w.dials);
+}
+
+static void check_slots(void)
+{
+    const struct node *n = w.n;
+    uint32_t ops = 0, of_slot[SLOTS] = {0};
+    for (uint32_t i = 0; i < w.lim.store_ops; i++) {
+        if (!n->ops[i].used)
+            continue;
+        ops++;
+        of_slot[n->ops[i].slot]++;
+    }
+    assert(n->ops_used == ops && ops + n->asks_out <= w.lim.store_ops);
+    for (uint32_t s = 0; s < SLOTS; s++) {
+        const struct slot *sl = &n->slots[s];
+        assert(sl->stores == of_slot[s]);
+        if (!release_slot_used(sl))
+            continue;
+        uint32_t r = release_of_id(sl->m.id.b);
+        assert(r < RELEASES && fix.release[r].valid);
+        if (sl->opened) {
+            assert(sl->gained_count == picker_pieces_have(sl->picker));
+            assert(w.slot[s].bound && digest_equal(&w.slot[s].root, &sl->m.tree_root));
+            for (uint32_t p = 0; p < sl->geo.pieces; p++) {
+                uint32_t held = 0;
+                for (uint32_t i = 0; i < w.lim.links; i++) {
+                    const struct stream *st = stream_of(n, i, s);
+                    held += st->far_greeted && bit(st->bits, p);
+                }
+                assert(picker_availability(sl->picker, p) == held);
+            }
+        }
+        if (sl->state == RELEASE_WITHDRAWN || sl->state == RELEASE_REFUSED)
+            assert(!sl->opened && !release_slot_shared(sl));
+    }
+}
