@@ -221,6 +221,8 @@ void objects_on_data(struct node *n, struct nlink *l, const struct msg_data *m, 
     if (e == E_SIGNATURE || e == E_FORMAT || e == E_NONCANONICAL || e == E_TRUNCATED ||
         e == E_OVERSIZED || e == E_TRAILING || e == E_FLEET)
         link_close(n, l, e);
+    else if (!right)
+        link_fault(n, l, E_FLOOD); /* it may happen, but not again and again */
     want_over(n, l, m->kind, m->number, &id, right);
 }
 

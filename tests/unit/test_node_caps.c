@@ -510,6 +510,39 @@ START_TEST(wants)
 }
 END_TEST
 
+/* Every question for a manifest is answered with the one that is held already. */
+static bool answer_with_old(struct mesh *m, uint32_t from, uint32_t to, const struct wire_msg *msg)
+{
+    note_byes(m, from, to, msg);
+    if (msg->id != MSG_get || to != 1)
+        return true;
+    struct wire_msg data = message(MSG_data);
+    data.data.kind = msg->get.kind;
+    memcpy(data.data.id, msg->get.id, 32);
+    mesh_message(m, to, from, &data, m->release[0].envelope, (uint32_t)m->release[0].envelope_len);
+    return false;
+}
+
+static void offer_much(struct mesh *m)
+{
+    struct wire_msg offer = message(MSG_offer);
+    memcpy(offer.offer.model, m->release[0].m.model_id.b, 32);
+    memset(offer.offer.manifest, 0x77, 32);
+    offer.offer.root_version = 1;
+    offer.offer.sequence = 99;
+    hit(m, &offer, 20);
+}
+
+START_TEST(manifests_that_were_not_asked_for)
+{
+    struct mesh *m = attacked();
+    m->filter = answer_with_old;
+    flood(m, offer_much);
+    ck_assert_uint_ge(byes[E_FLOOD], 1);
+    mesh_free(m);
+}
+END_TEST
+
 /* ---- what is told and saved between two drains ---- */
 
 START_TEST(tells)
@@ -657,6 +690,7 @@ int main(void)
     tcase_add_test(t, bans);
     tcase_add_test(t, withdrawals);
     tcase_add_test(t, wants);
+    tcase_add_test(t, manifests_that_were_not_asked_for);
     tcase_add_test(t, tells);
     tcase_add_test(t, records);
     tcase_add_test(t, datagrams);
