@@ -631,6 +631,7 @@ static void heal(void)
     calm();
     w.healing = true;
     uint32_t best = newest_in_force();
+    w.best = best;
     if (best == RELEASES || !install_floor_allows(w.n, &fix.release[best].m))
         return;
     const struct slot *newest = release_newest(w.n, &fix.model);

@@ -238,7 +238,8 @@ static void reply(struct hlink *h, const struct demand *d, uint32_t way)
         reply_get(h, &d->m.get, way);
         return;
     case MSG_ask:
-        answer(h, &d->m.ask, way == HONEST ? 1 : (uint8_t)take_below(6), take_below(RELEASES));
+        answer(h, &d->m.ask, way == HONEST ? 1 : (uint8_t)take_below(6),
+               w.healing ? w.best : take_below(RELEASES));
         return;
     case MSG_answer:
         agree(h, &d->m.answer);

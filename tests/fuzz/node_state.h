@@ -90,6 +90,7 @@ static struct world {
     struct digest rejected[8];
     uint32_t rejections;
     bool healing;
+    uint32_t best; /* what the world heals to */
     uint32_t drains;
 } w;
 
