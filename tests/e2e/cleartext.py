@@ -21,7 +21,7 @@ def capture(path):
     stop = []
     signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as sniffer, \
-            open(path, "wb") as out:
+            open(path, "wb", buffering=0) as out:
         sniffer.setsockopt(socket.SOL_SOCKET, 33, 256 << 20)  # SO_RCVBUFFORCE: nothing is lost
         sniffer.bind(("lo", 0))
         sniffer.settimeout(0.2)
