@@ -247,6 +247,8 @@ struct world {
     struct violation violation[VIOLATIONS_MAX];
     uint32_t violations; /* found; the first VIOLATIONS_MAX are kept */
     bool broken;         /* a core does not stop: the run cannot go on */
+    struct harm *harm;   /* what adversaries remember: adversary.c's own */
+    struct judge *judge; /* what checks remember: checks.c's own */
     struct log log;
     FILE *trace;
     size_t node_bytes; /* of one device */
