@@ -4,7 +4,6 @@
  * victims at the same moments. */
 #include "fault.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #define AFTER    (SEC / 10) /* all are up by then */
@@ -18,13 +17,17 @@ static usec draw_usec(struct rng *r, usec below)
 
 void fault_plan(struct world *w, usec window)
 {
-    uint32_t count = w->opt.crashes, devices = w->opt.peers;
-    assert(count <= devices);
+    uint32_t count = 0, devices = w->devices;
+    for (uint32_t i = 0; i < w->scn.faults; i++)
+        if (w->scn.fault[i].kind == FAULT_CRASH)
+            count += w->scn.fault[i].count;
+    if (count > devices)
+        count = devices;
     if (count == 0)
         return;
     uint32_t *victim = sim_alloc(devices, sizeof(*victim));
     for (uint32_t i = 0; i < devices; i++)
-        victim[i] = w->opt.verify + i;
+        victim[i] = w->verify + i;
     w->fault = sim_alloc(count, sizeof(*w->fault));
     w->faults = count;
     for (uint32_t i = 0; i < count; i++) {
@@ -49,13 +52,9 @@ void fault_fini(struct world *w)
 void fault_strike(struct world *w, uint32_t fault)
 {
     struct fault *f = &w->fault[fault];
-    switch (f->kind) {
-    case FAULT_CRASH:
-        f->struck = w->node[f->node].core != NULL;
-        if (!f->struck)
-            return;
-        world_crash(w, f->node);
-        world_schedule(w, w->now + f->lasts, TICK_BOOT, f->node, 0, 0);
+    f->struck = w->node[f->node].core != NULL;
+    if (!f->struck)
         return;
-    }
+    world_crash(w, f->node);
+    world_schedule(w, w->now + f->lasts, TICK_BOOT, f->node, 0, 0);
 }

@@ -1,7 +1,8 @@
-/* A fleet with one key of each kind and one release.
+/* A fleet with one key of each kind and the releases of its scenario.
  *
- * Node numbers are member indices; the first opt.verify nodes are listed in the root as verify
- * nodes, the others hold certificates of the enrolment key. */
+ * Node numbers are member indices; the first w->verify nodes are listed in the root as verify
+ * nodes, the others hold certificates of the enrolment key.  An image is named by its model and
+ * sequence, so that a device may run from the start what is published later. */
 #include "fleet.h"
 
 #include <assert.h>
@@ -9,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OLD_SEQUENCE 1u
-#define NEW_SEQUENCE 2u
+#define OLD_SIZE (16u << 20) /* of what runs and was never published here */
 
 void fleet_derive(struct digest *out, uint64_t seed, const char *what, uint64_t number)
 {
@@ -28,10 +28,19 @@ static void derive_signer(struct signer *s, uint64_t seed, const char *what, uin
     signer_from_seed(s, d.b);
 }
 
+/* What no two images share, for an image of this model. */
+static void derive_image(const struct world *w, struct digest *out, const char *what,
+                         uint32_t model, uint64_t sequence)
+{
+    char name[16 + MODEL_MAX];
+    snprintf(name, sizeof(name), "%s %s", what, w->scn.model[model]);
+    fleet_derive(out, w->scn.seed, name, sequence);
+}
+
 static void make_root(struct world *w)
 {
     struct fleet *f = &w->fleet;
-    uint64_t seed = w->opt.seed;
+    uint64_t seed = w->scn.seed;
     derive_signer(&f->root_key, seed, "root", 0);
     derive_signer(&f->release_key, seed, "release", 0);
     derive_signer(&f->enrol_key, seed, "enrol", 0);
@@ -45,9 +54,9 @@ static void make_root(struct world *w)
     r.enrol_count = 1;
     r.enrol_threshold = 1;
     r.enrol[0] =
-        (struct enrol_lease){.key = f->enrol_key.pub, .first = w->opt.verify, .last = w->count - 1};
-    r.verify_count = w->opt.verify;
-    for (uint32_t i = 0; i < w->opt.verify; i++) {
+        (struct enrol_lease){.key = f->enrol_key.pub, .first = w->verify, .last = w->count - 1};
+    r.verify_count = w->verify;
+    for (uint32_t i = 0; i < w->verify; i++) {
         r.verify[i].key = w->node[i].signer.pub;
         r.verify[i].index = i;
     }
@@ -66,31 +75,40 @@ static void make_root(struct world *w)
     f->root = blob_make(whole, wr_len(&ww));
     e = trust_init(&f->trust, wr_done(&ww));
     assert(e == E_OK);
-    model_id(&f->model, &f->trust.root.fleet, SIM_MODEL);
+    for (uint32_t i = 0; i < w->scn.models; i++)
+        model_id(&f->model[i], &f->trust.root.fleet, w->scn.model[i]);
 }
 
-static bool make_release(struct world *w, struct release *r)
+/* The vendor's stop for a release. */
+static struct blob *make_withdrawal(const struct fleet *f, const struct manifest *m)
 {
-    struct fleet *f = &w->fleet;
-    struct manifest *m = &r->manifest;
-    m->fleet = f->trust.root.fleet;
-    m->root_version = f->trust.root.version;
-    m->sequence = NEW_SEQUENCE;
-    snprintf(m->model, sizeof(m->model), "%s", SIM_MODEL);
-    snprintf(m->version, sizeof(m->version), "%u.0", NEW_SEQUENCE);
-    snprintf(m->vendor, sizeof(m->vendor), "vendor");
-    m->model_id = f->model;
-    m->size = w->opt.image_size;
-    m->piece_length = tree_piece_length(m->size);
-    fleet_derive(&m->tree_root, w->opt.seed, "tree", NEW_SEQUENCE);
-    fleet_derive(&m->digest, w->opt.seed, "image", NEW_SEQUENCE);
-    if (geometry_init(&r->geo, m->size, m->piece_length) != E_OK) {
-        fprintf(stderr,
-                "fwswarm-sim: an image of %" PRIu64 " bytes cannot be: use --image-size "
-                "up to %" PRIu64 "\n",
-                m->size, IMAGE_SIZE_MAX);
-        return false;
-    }
+    struct withdrawal wd = {.model = m->model_id,
+                            .manifest = m->id,
+                            .root_version = m->root_version,
+                            .sequence = m->sequence};
+    struct sig sig;
+    withdrawal_sign(&sig, &f->release_key, &m->fleet, &wd);
+    uint8_t buf[WITHDRAWAL_BYTES_MAX];
+    struct wr w = wr_of(buf, sizeof(buf));
+    enum err e = withdrawal_encode(&wd, &m->fleet, &f->release_key.pub, &sig, 1, &w);
+    assert(e == E_OK);
+    return blob_make(buf, wr_len(&w));
+}
+
+/* A stop that the vendor is not there any more to publish is none. */
+static bool is_withdrawn(const struct scenario *scn, const struct scn_release *r)
+{
+    if (!r->withdrawn || !scn->vendor_gone)
+        return r->withdrawn;
+    for (uint32_t i = 0; i < scn->releases; i++)
+        if (scn->release[i].at >= r->stop_at)
+            return true;
+    return false;
+}
+
+/* Encodes and signs a manifest, and opens the result as everybody else will. */
+static struct blob *sign_release(const struct fleet *f, struct manifest *m)
+{
     uint8_t *buf = sim_alloc(2, MANIFEST_MAX);
     struct wr inner = wr_of(buf, MANIFEST_MAX), outer = wr_of(buf + MANIFEST_MAX, MANIFEST_MAX);
     enum err e = manifest_encode(m, &inner);
@@ -103,44 +121,107 @@ static bool make_release(struct world *w, struct release *r)
     assert(e == E_OK);
     e = manifest_open(m, wr_done(&outer), &f->trust);
     assert(e == E_OK);
-    r->envelope = blob_make(outer.start, wr_len(&outer));
+    struct blob *envelope = blob_make(outer.start, wr_len(&outer));
     free(buf);
+    return envelope;
+}
+
+static bool make_release(struct world *w, uint32_t number)
+{
+    struct release *r = &w->release[number];
+    const struct scn_release *s = &w->scn.release[number];
+    struct fleet *f = &w->fleet;
+    struct manifest *m = &r->manifest;
+    r->taker = NONE;
+    m->fleet = f->trust.root.fleet;
+    m->root_version = f->trust.root.version;
+    m->sequence = s->sequence;
+    memcpy(m->model, w->scn.model[s->model], sizeof(m->model));
+    memcpy(m->version, s->version, sizeof(m->version));
+    snprintf(m->vendor, sizeof(m->vendor), "vendor");
+    m->model_id = f->model[s->model];
+    m->size = s->size;
+    m->piece_length = tree_piece_length(m->size);
+    derive_image(w, &m->tree_root, "tree", s->model, s->sequence);
+    derive_image(w, &m->digest, "image", s->model, s->sequence);
+    if (geometry_init(&r->geo, m->size, m->piece_length) != E_OK) {
+        fprintf(stderr,
+                "fwswarm-sim: an image of %" PRIu64 " bytes cannot be: use at most %" PRIu64 "\n",
+                m->size, IMAGE_SIZE_MAX);
+        return false;
+    }
+    r->envelope = sign_release(f, m);
+    if (is_withdrawn(&w->scn, s))
+        r->withdrawal = make_withdrawal(f, m);
     return true;
 }
 
 bool fleet_init(struct world *w)
 {
-    for (uint32_t i = 0; i < w->count; i++)
-        derive_signer(&w->node[i].signer, w->opt.seed, "node", i);
+    for (uint32_t i = 0; i < w->count; i++) {
+        struct sim_node *n = &w->node[i];
+        bool cloned = i > 0 && n->behaviour == BEHAVE_CLONES && w->node[i - 1].group == n->group;
+        if (cloned)
+            n->signer = w->node[i - 1].signer;
+        else
+            derive_signer(&n->signer, w->scn.seed, "node", i);
+    }
     make_root(w);
-    w->release = sim_alloc(1, sizeof(*w->release));
-    w->releases = 1;
-    return make_release(w, &w->release[0]);
+    w->releases = w->scn.releases;
+    w->release = sim_alloc(w->releases, sizeof(*w->release));
+    for (uint32_t i = 0; i < w->releases; i++)
+        if (!make_release(w, i))
+            return false;
+    return true;
 }
 
 void fleet_fini(struct world *w)
 {
-    for (uint32_t i = 0; i < w->releases; i++)
+    for (uint32_t i = 0; i < w->releases; i++) {
         blob_drop(w->release[i].envelope);
+        blob_drop(w->release[i].withdrawal);
+    }
     free(w->release);
     blob_drop(w->fleet.root);
+}
+
+/* What a device runs when it leaves the factory. */
+static void fleet_factory(const struct world *w, struct sim_node *n)
+{
+    const struct scn_group *g = &w->scn.group[n->group];
+    const struct manifest *m = NULL;
+    n->current_size = OLD_SIZE;
+    for (uint32_t i = 0; i < w->releases; i++) {
+        if (w->scn.release[i].model != n->model)
+            continue;
+        n->current_size = w->scn.release[i].size;
+        if (w->scn.release[i].sequence == g->installed) {
+            m = &w->release[i].manifest;
+            break;
+        }
+    }
+    n->current_sequence = g->installed;
+    if (m != NULL)
+        memcpy(n->current_version, m->version, sizeof(n->current_version));
+    else
+        snprintf(n->current_version, sizeof(n->current_version), "%" PRIu64 ".0", g->installed);
+    derive_image(w, &n->current, g->tampered ? "tampered" : "image", n->model, g->installed);
 }
 
 void fleet_enrol(struct world *w, uint32_t node)
 {
     struct sim_node *n = &w->node[node];
-    n->member = (struct member){.node = n->signer.pub, .index = node, .role = ROLE_VERIFY};
-    if (node < w->opt.verify)
+    uint32_t index = node;
+    while (index > 0 && key_equal(&w->node[index - 1].signer.pub, &n->signer.pub))
+        index--;
+    n->member = (struct member){.node = n->signer.pub, .index = index, .role = ROLE_VERIFY};
+    if (node < w->verify)
         return;
     n->member.role = ROLE_NORMAL;
-    n->member.model = w->fleet.model;
+    n->member.model = w->fleet.model[n->model];
     struct wr cw = wr_of(n->cert, sizeof(n->cert));
     enum err e = cert_make(&cw, &n->member, &w->fleet.enrol_key, &w->fleet.trust.root.fleet);
     assert(e == E_OK);
     n->cert_len = wr_len(&cw);
-    /* Every device leaves the factory with the release before. */
-    fleet_derive(&n->current, w->opt.seed, "image", OLD_SEQUENCE);
-    n->current_size = w->opt.image_size;
-    n->current_sequence = OLD_SEQUENCE;
-    snprintf(n->current_version, sizeof(n->current_version), "%u.0", OLD_SEQUENCE);
+    fleet_factory(w, n);
 }

@@ -6,11 +6,9 @@
 
 #include "world.h"
 
-#define SIM_MODEL "sim"
-
 /* A 32-byte value of its own for (seed, what, number). */
 void fleet_derive(struct digest *out, uint64_t seed, const char *what, uint64_t number);
-/* Keys, root and release 0.  False with a message when the image cannot be. */
+/* Keys, root and releases.  False with a message when an image cannot be. */
 bool fleet_init(struct world *w);
 void fleet_fini(struct world *w);
 /* Key, certificate and membership of a node. */

@@ -24,7 +24,17 @@ struct flag {
     size_t at;
 };
 
-#define OPT(member) offsetof(struct options, member)
+struct asked {
+    uint32_t peers, verify, crashes;
+    uint64_t image_size;
+    uint64_t origin_up, peer_up, peer_down; /* bytes a second */
+    usec rtt;
+    uint64_t seed;
+    usec until;
+    struct options rest;
+};
+
+#define OPT(member) offsetof(struct asked, member)
 static const struct flag flags[] = {
     {"--peers", "N", "devices (50)", FLAG_COUNT, OPT(peers)},
     {"--verify", "N", "verify nodes; the first has the image (1)", FLAG_COUNT, OPT(verify)},
@@ -36,8 +46,8 @@ static const struct flag flags[] = {
     {"--seed", "X", "everything random follows from it (1)", FLAG_SEED, OPT(seed)},
     {"--crash", "K", "devices that lose power once (0)", FLAG_COUNT, OPT(crashes)},
     {"--until", "S", "stop after so many simulated seconds (3 x bound + 600)", FLAG_S, OPT(until)},
-    {"--trace", "FILE", "write a readable trace", FLAG_FILE, OPT(trace)},
-    {"--json", NULL, "print the result as JSON", FLAG_ON, OPT(json)},
+    {"--trace", "FILE", "write a readable trace", FLAG_FILE, OPT(rest.trace)},
+    {"--json", NULL, "print the result as JSON", FLAG_ON, OPT(rest.json)},
 };
 
 static void usage(FILE *f)
@@ -66,7 +76,7 @@ static bool take_count(void *at, const char *text, uint64_t max)
     return true;
 }
 
-static bool take_flag(const struct flag *f, struct options *opt, const char *text)
+static bool take_flag(const struct flag *f, struct asked *opt, const char *text)
 {
     void *at = (char *)opt + f->at;
     switch (f->kind) {
@@ -92,7 +102,7 @@ static bool take_flag(const struct flag *f, struct options *opt, const char *tex
     return false;
 }
 
-static int parse(struct options *opt, int argc, char **argv)
+static int parse(struct asked *opt, int argc, char **argv)
 {
     for (int i = 2; i < argc; i++) {
         const struct flag *f = NULL;
@@ -116,7 +126,7 @@ static int parse(struct options *opt, int argc, char **argv)
     return 0;
 }
 
-static int judge(const struct options *opt)
+static int judge(const struct asked *opt)
 {
     if (opt->peers == 0)
         return mistake("--peers 0", "", "a fleet needs at least one device");
@@ -140,13 +150,36 @@ static usec wall_now(void)
     return (usec)ts.tv_sec * SEC + (usec)ts.tv_nsec / 1000;
 }
 
-static int run(const struct options *opt)
+static void scenario_of(struct scenario *s, const struct asked *opt)
 {
+    scenario_default(s);
+    s->seed = opt->seed;
+    s->until = opt->until;
+    s->group[0].count = opt->verify;
+    s->group[0].up = opt->origin_up;
+    s->group[0].down = opt->origin_up;
+    s->group[0].rtt = opt->rtt;
+    s->group[1].count = opt->peers;
+    s->group[1].up = opt->peer_up;
+    s->group[1].down = opt->peer_down;
+    s->group[1].rtt = opt->rtt;
+    s->release[0].size = opt->image_size;
+    if (opt->crashes == 0)
+        return;
+    s->faults = 1;
+    s->fault[0] = (struct scn_fault){
+        .number = 1, .kind = FAULT_CRASH, .group = NONE, .site = NONE, .count = opt->crashes};
+}
+
+static int run(const struct asked *opt)
+{
+    struct scenario *scn = sim_alloc(1, sizeof(*scn));
+    scenario_of(scn, opt);
     struct world *w = sim_alloc(1, sizeof(*w));
     usec began = wall_now(), shown = began;
     bool terminal = isatty(STDERR_FILENO) != 0;
     int status = 2;
-    if (world_init(w, opt)) {
+    if (world_init(w, scn, &opt->rest)) {
         for (uint64_t i = 1; world_step(w); i++) {
             if (!terminal || i % PROGRESS_STEPS != 0 || wall_now() - shown < SEC / 4)
                 continue;
@@ -161,12 +194,13 @@ static int run(const struct options *opt)
     }
     world_fini(w);
     free(w);
+    free(scn);
     return status;
 }
 
 int main(int argc, char **argv)
 {
-    struct options opt = {.peers = 50,
+    struct asked opt = {.peers = 50,
                           .verify = 1,
                           .image_size = 16u << 20,
                           .origin_up = 12500000,

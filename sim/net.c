@@ -82,13 +82,17 @@ static uint64_t mix(uint64_t h)
     return h ^ h >> 32;
 }
 
-/* Half the round trip, give or take a tenth by pair, so that equal distances do not march in step.
- */
+/* Half of what lies between two nodes of one place, or of the mean of their groups' round trips;
+ * give or take a tenth by pair, so that equal distances do not march in step. */
 usec net_latency(const struct world *w, uint32_t a, uint32_t b)
 {
     uint64_t lo = a < b ? a : b, hi = a < b ? b : a;
-    uint64_t h = mix(w->opt.seed ^ mix(lo << 32 | hi));
-    return w->opt.rtt / 2 * (900 + h % 201) / 1000;
+    uint64_t h = mix(w->scn.seed ^ mix(lo << 32 | hi));
+    const struct sim_node *x = &w->node[a], *y = &w->node[b];
+    usec way = (w->scn.group[x->group].rtt + w->scn.group[y->group].rtt) / 4;
+    if (x->place != NONE && x->place == y->place)
+        way = w->scn.site[w->place[x->place].site].rtt / 2;
+    return way * (900 + h % 201) / 1000;
 }
 
 /* ---- queues ---- */
@@ -253,7 +257,7 @@ void net_dial(struct world *w, uint32_t node, uint32_t op, const struct addr *ad
     l->end[0].op = op;
     l->end[1].node = far;
     if (far == NONE) {
-        down_later(w, slot, 0, w->now + w->opt.rtt, E_REFUSED);
+        down_later(w, slot, 0, w->now + w->scn.group[w->node[node].group].rtt, E_REFUSED);
         return;
     }
     if (far == node) {

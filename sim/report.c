@@ -6,19 +6,114 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-/* The largest of: the image through the origin's uplink, through one device's downlink, and all
- * copies through all uplinks together. */
+/* ---- the bound ---- */
+
+static usec time_of(uint64_t bytes, uint64_t rate)
+{
+    return bytes / rate * SEC + bytes % rate * SEC / rate;
+}
+
+static uint64_t slower(uint64_t a, uint64_t line)
+{
+    return line > 0 && line < a ? line : a;
+}
+
+static bool must_fetch(const struct sim_node *n)
+{
+    return n->moved && node_counts(n);
+}
+
+/* When the first release is published that some device must fetch. */
+static usec first_at(const struct world *w)
+{
+    usec first = USEC_NEVER;
+    for (uint32_t i = w->verify; i < w->count; i++)
+        if (must_fetch(&w->node[i]) && w->scn.release[w->node[i].want].at < first)
+            first = w->scn.release[w->node[i].want].at;
+    return first != USEC_NEVER ? first : 0;
+}
+
+/* The node that a release is expected to come from. */
+static uint32_t first_origin(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->verify; i++)
+        if (w->node[i].behaviour == BEHAVE_HONEST)
+            return i;
+    return 0;
+}
+
+/* One copy must leave the origin, and its place's line when somebody outside wants it. */
+static usec bound_origin(const struct world *w, uint32_t release)
+{
+    const struct sim_node *o = &w->node[first_origin(w)];
+    bool inside = false, outside = false;
+    for (uint32_t i = w->verify; i < w->count; i++) {
+        const struct sim_node *n = &w->node[i];
+        if (!must_fetch(n) || n->want != release)
+            continue;
+        if (o->place != NONE && n->place == o->place)
+            inside = true;
+        else
+            outside = true;
+    }
+    uint64_t rate =
+        outside && o->place != NONE ? slower(o->up.rate, w->place[o->place].up.rate) : o->up.rate;
+    return inside || outside ? time_of(w->scn.release[release].size, rate) : 0;
+}
+
+/* Each image that a place without an origin wants must come in over its line once. */
+static usec bound_place(const struct world *w, const struct place *p, usec from)
+{
+    uint64_t bytes = 0;
+    usec start = USEC_NEVER;
+    bool wanted[SCN_RELEASES] = {false};
+    for (uint32_t i = 0; i < p->nodes; i++) {
+        const struct sim_node *n = &w->node[p->node[i]];
+        if (n->member.role == ROLE_VERIFY)
+            return 0;
+        if (!must_fetch(n) || wanted[n->want])
+            continue;
+        wanted[n->want] = true;
+        bytes += w->scn.release[n->want].size;
+        if (w->scn.release[n->want].at < start)
+            start = w->scn.release[n->want].at;
+    }
+    if (bytes == 0 || p->down.rate == 0)
+        return 0;
+    return start - from + time_of(bytes, p->down.rate);
+}
+
 usec report_bound(const struct world *w)
 {
-    const struct options *o = &w->opt;
-    uint64_t ups = o->origin_up * o->verify + o->peer_up * o->peers;
-    /* Milliseconds first: bytes times microseconds would not fit for large fleets. */
-    usec origin = o->image_size * 1000 / o->origin_up;
-    usec device = o->image_size * 1000 / o->peer_down;
-    usec all = o->image_size * o->peers / ups * 1000 + o->image_size * o->peers % ups * 1000 / ups;
-    usec bound = origin > device ? origin : device;
-    return (bound > all ? bound : all) * 1000;
+    usec from = first_at(w), bound = 0;
+    uint64_t bytes = 0, ups = 0;
+    for (uint32_t i = 0; i < w->count; i++) {
+        const struct sim_node *n = &w->node[i];
+        ups += n->up.rate;
+        if (!must_fetch(n))
+            continue;
+        const struct scn_release *r = &w->scn.release[n->want];
+        usec join = w->scn.group[n->group].join, start = r->at > join ? r->at : join;
+        usec own = start - from + time_of(r->size, n->down.rate);
+        bound = own > bound ? own : bound;
+        bytes += r->size;
+    }
+    usec all = time_of(bytes, ups);
+    bound = all > bound ? all : bound;
+    for (uint32_t i = 0; i < w->releases; i++) {
+        usec origin = bound_origin(w, i);
+        if (origin > 0)
+            origin += w->scn.release[i].at - from;
+        bound = origin > bound ? origin : bound;
+    }
+    for (uint32_t i = 0; i < w->places; i++) {
+        usec place = bound_place(w, &w->place[i], from);
+        bound = place > bound ? place : bound;
+    }
+    return bound;
 }
+
+/* ---- figures ---- */
 
 static int compare_usec(const void *a, const void *b)
 {
@@ -28,6 +123,8 @@ static int compare_usec(const void *a, const void *b)
 
 struct figures {
     uint32_t completed, confirmed, struck;
+    uint32_t fetched;             /* of the completed those that did not have it from the start */
+    uint64_t image_bytes, needed; /* of one device; of all that fetched */
     usec makespan, median, p99, bound;
     uint64_t ratio, origin_copies, overhead; /* thousandths */
     uint64_t per_second;
@@ -42,26 +139,37 @@ static uint64_t thousandths(uint64_t a, uint64_t b)
 static void figures_of(const struct world *w, usec wall, struct figures *f)
 {
     *f = (struct figures){.bound = report_bound(w)};
-    usec *at = sim_alloc(w->opt.peers, sizeof(*at));
-    for (uint32_t i = w->opt.verify; i < w->count; i++) {
-        if (w->node[i].held_at != USEC_NEVER)
-            at[f->completed++] = w->node[i].held_at;
-        if (w->node[i].confirmed_at != USEC_NEVER)
-            f->confirmed++;
+    usec *at = sim_alloc(w->devices, sizeof(*at));
+    usec from = first_at(w);
+    uint32_t count = 0;
+    for (uint32_t i = w->verify; i < w->count; i++) {
+        const struct sim_node *n = &w->node[i];
+        if (!node_counts(n))
+            continue;
+        f->completed += n->held_at != USEC_NEVER;
+        f->confirmed += n->confirmed_at != USEC_NEVER;
+        if (!n->moved)
+            continue;
+        f->image_bytes = w->scn.release[n->want].size;
+        if (n->held_at == USEC_NEVER)
+            continue;
+        at[count++] = n->held_at > from ? n->held_at - from : 0;
+        f->needed += w->scn.release[n->want].size;
     }
-    qsort(at, f->completed, sizeof(*at), compare_usec);
-    if (f->completed > 0) {
-        f->makespan = at[f->completed - 1];
-        f->median = at[(f->completed - 1) / 2];
-        f->p99 = at[((uint64_t)f->completed * 99 + 99) / 100 - 1];
+    f->fetched = count;
+    qsort(at, count, sizeof(*at), compare_usec);
+    if (count > 0) {
+        f->makespan = at[count - 1];
+        f->median = at[(count - 1) / 2];
+        f->p99 = at[((uint64_t)count * 99 + 99) / 100 - 1];
     }
     free(at);
     for (uint32_t i = 0; i < w->faults; i++)
         f->struck += w->fault[i].struck;
     f->ratio = thousandths(f->makespan, f->bound);
-    f->origin_copies = thousandths(w->net.payload_origin, w->opt.image_size);
-    uint64_t needed = w->opt.image_size * f->completed;
-    f->overhead = w->net.wire_sent > needed ? thousandths(w->net.wire_sent - needed, needed) : 0;
+    f->origin_copies = thousandths(w->net.payload_origin, f->image_bytes);
+    if (w->net.wire_sent > f->needed)
+        f->overhead = thousandths(w->net.wire_sent - f->needed, f->needed);
     f->per_second = wall > 0 ? w->steps * SEC / wall : 0;
     struct rusage ru;
     if (getrusage(RUSAGE_SELF, &ru) == 0)
@@ -101,9 +209,9 @@ static void print_violations(const struct world *w)
 
 static void print_json(const struct world *w, const struct figures *f, usec wall)
 {
-    bool any = f->completed > 0;
+    bool any = f->fetched > 0;
     printf("{\"seed\": %" PRIu64 ", \"peers\": %u, \"verify\": %u, \"image_bytes\": %" PRIu64 ", ",
-           w->opt.seed, w->opt.peers, w->opt.verify, w->opt.image_size);
+           w->scn.seed, w->devices, w->verify, f->image_bytes);
     printf("\"completed\": %u, \"confirmed\": %u, ", f->completed, f->confirmed);
     print_seconds("makespan_s", f->makespan, any);
     print_seconds("median_s", f->median, any);
@@ -125,8 +233,8 @@ static void print_json(const struct world *w, const struct figures *f, usec wall
 static void print_text(const struct world *w, const struct figures *f, usec wall)
 {
     printf("%u of %u devices complete, %u installed and confirmed it, seed %" PRIu64 "\n",
-           f->completed, w->opt.peers, f->confirmed, w->opt.seed);
-    if (f->completed > 0)
+           f->completed, w->devices, f->confirmed, w->scn.seed);
+    if (f->fetched > 0)
         printf("last %" PRIu64 ".%03" PRIu64 " s   median %" PRIu64 ".%03" PRIu64
                " s   99 %% %" PRIu64 ".%03" PRIu64 " s\n",
                f->makespan / SEC, f->makespan % SEC / 1000, f->median / SEC, f->median % SEC / 1000,
@@ -155,7 +263,7 @@ void report_progress(const struct world *w, usec wall)
     fprintf(stderr,
             "\r%" PRIu64 ".%" PRIu64 " s simulated, %u of %u complete, %" PRIu64
             "k events, %" PRIu64 " s   ",
-            w->now / SEC, w->now % SEC / 100000, w->opt.peers - w->unheld, w->opt.peers,
+            w->now / SEC, w->now % SEC / 100000, w->devices - w->unheld, w->devices,
             w->steps / 1000, wall / SEC);
 }
 

@@ -7,13 +7,17 @@
  * disk, say) carries the node's boot number and is dropped when that boot is over. */
 #include "world.h"
 
+#include "adversary.h"
 #include "checks.h"
 #include "disk.h"
 #include "fault.h"
 #include "fleet.h"
 #include "net.h"
 #include "report.h"
+#include "settle.h"
 #include "trace.h"
+#include "vendor.h"
+#include "weather.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -23,8 +27,6 @@
 #define BOOT_SPREAD (SEC / 10) /* devices come up within this time */
 #define POLL_US     (600 * SEC)
 #define INSTALL_US  (2 * SEC)
-#define ADOPT_RETRY (SEC / 100)
-#define ADOPT_TRIES 1000u
 #define ACTIONS_MAX 100000u /* of one drain: beyond it a core does not stop */
 
 void world_schedule(struct world *w, usec at, enum tick_kind kind, uint32_t a, uint32_t b,
@@ -45,14 +47,22 @@ void world_give(struct world *w, uint32_t node, struct event *ev)
     if (w->trace != NULL)
         snprintf(w->log.node, sizeof(w->log.node), "%u", node);
     trace_event(w, node, ev);
+    if (w->node[node].behaviour != BEHAVE_HONEST && !adversary_event(w, node, ev))
+        return;
     node_step(w->node[node].core, ev);
 }
 
-static void do_send(struct world *w, uint32_t node, const struct action *act, const uint8_t *head)
+static void do_send(struct world *w, uint32_t node, struct action *act, uint8_t *head)
 {
     struct body body = {0};
     bool has = act->send.span.object != OBJ_NONE;
-    if (has && !disk_read(&w->node[node].disk, &act->send.span, &body)) {
+    bool held = !has || disk_read(&w->node[node].disk, &act->send.span, &body);
+    if (w->node[node].behaviour != BEHAVE_HONEST &&
+        !adversary_action(w, node, act, head, has && held ? &body : NULL)) {
+        blob_drop(body.blob);
+        return;
+    }
+    if (!held) {
         check_failed(w, node, "serves object %08x at %" PRIu64 " length %u, which it does not hold",
                      act->send.span.object, act->send.span.off, act->send.span.len);
         net_close(w, node, act->link, E_IO);
@@ -83,26 +93,46 @@ static void give_current(struct world *w, uint32_t node)
     world_give(w, node, &ev);
 }
 
+/* A device has come to a release: it holds it, or it runs it for good. */
+static void arrived(struct world *w, uint32_t node, uint32_t release, bool confirmed)
+{
+    struct sim_node *n = &w->node[node];
+    bool there = n->want == NONE || release == n->want;
+    /* Who runs what was withdrawn later, and is newer, cannot go back. */
+    if (confirmed && !there)
+        there = w->release[release].manifest.sequence > w->release[n->want].manifest.sequence;
+    if (!there)
+        return;
+    if (n->held_at == USEC_NEVER) {
+        n->held_at = w->now;
+        w->unheld -= node_counts(n);
+    }
+    if (confirmed && n->confirmed_at == USEC_NEVER) {
+        n->confirmed_at = w->now;
+        w->unconfirmed -= node_counts(n);
+    }
+}
+
 static void do_tell(struct world *w, uint32_t node, const struct action *act)
 {
     struct sim_node *n = &w->node[node];
+    uint32_t slot = act->tell.slot;
+    bool bound = slot < n->disk.slots && n->disk.slot[slot].bound;
     switch (act->tell.what) {
     case TELL_INSTALL:
-        check_held(w, node, act->tell.slot);
-        world_schedule(w, w->now + INSTALL_US, TICK_INSTALLED, node, n->boot, act->tell.slot);
+        check_held(w, node, slot);
+        world_schedule(w, w->now + INSTALL_US, TICK_INSTALLED, node, n->boot, slot);
         return;
     case TELL_HELD:
-        check_held(w, node, act->tell.slot);
-        if (n->held_at == USEC_NEVER && n->member.role == ROLE_NORMAL)
-            w->unheld--;
-        if (n->held_at == USEC_NEVER)
-            n->held_at = w->now;
+        check_held(w, node, slot);
+        if (!bound)
+            return;
+        arrived(w, node, n->disk.slot[slot].release, false);
+        vendor_held(w, node, n->disk.slot[slot].release);
         return;
     case TELL_CONFIRMED:
-        if (n->confirmed_at == USEC_NEVER && n->member.role == ROLE_NORMAL)
-            w->unconfirmed--;
-        if (n->confirmed_at == USEC_NEVER)
-            n->confirmed_at = w->now;
+        if (bound)
+            arrived(w, node, n->disk.slot[slot].release, true);
         return;
     case TELL_REHASH:
         world_schedule(w, w->now, TICK_REHASHED, node, n->boot, 0);
@@ -115,8 +145,11 @@ static void do_tell(struct world *w, uint32_t node, const struct action *act)
     }
 }
 
-static void perform(struct world *w, uint32_t node, const struct action *act, const uint8_t *head)
+static void perform(struct world *w, uint32_t node, struct action *act, uint8_t *head)
 {
+    if (w->node[node].behaviour != BEHAVE_HONEST && act->type != ACT_SEND &&
+        !adversary_action(w, node, act, head, NULL))
+        return;
     switch (act->type) {
     case ACT_DIAL:
         net_dial(w, node, act->op, &act->dial.addr);
@@ -192,7 +225,7 @@ void world_drain(struct world *w, uint32_t node)
 
 static void give_known(struct world *w, uint32_t node)
 {
-    for (uint32_t i = 0; i < w->opt.verify; i++) {
+    for (uint32_t i = 0; i < w->verify; i++) {
         if (i == node)
             continue;
         struct event ev = {.type = EV_ORDER};
@@ -212,10 +245,10 @@ static void init_core(struct world *w, uint32_t node)
                                .install = n->member.role == ROLE_NORMAL,
                                .confirm_on_install = n->member.role == ROLE_NORMAL,
                                .poll_us = POLL_US};
-    if (n->member.role == ROLE_NORMAL)
-        snprintf(conf.model, sizeof(conf.model), "%s", SIM_MODEL);
+    if (n->model != NONE)
+        memcpy(conf.model, w->scn.model[n->model], sizeof(conf.model));
     struct digest seed;
-    fleet_derive(&seed, w->opt.seed, "boot", (uint64_t)node << 32 | n->boot);
+    fleet_derive(&seed, w->scn.seed, "boot", (uint64_t)node << 32 | n->boot);
     if (n->mem == NULL)
         n->mem = sim_alloc(1, node_size(n->limits));
     n->core = node_init(n->mem, n->limits, &conf, seed.b, &w->log);
@@ -224,7 +257,8 @@ static void init_core(struct world *w, uint32_t node)
 static void boot(struct world *w, uint32_t node)
 {
     struct sim_node *n = &w->node[node];
-    assert(n->core == NULL);
+    if (n->core != NULL || n->gone)
+        return;
     n->boot++;
     init_core(w, node);
     struct event ev = {.type = EV_START};
@@ -259,39 +293,11 @@ void world_crash(struct world *w, uint32_t node)
     disk_crash(&n->disk);
 }
 
-/* ---- publishing ---- */
-
-static void publish(struct world *w, uint32_t node, uint32_t release)
+void world_leave(struct world *w, uint32_t node)
 {
-    struct event ev = {.type = EV_ORDER};
-    ev.order.what = ORDER_RELEASE;
-    ev.order.data = bytes_of(w->release[release].envelope->data, w->release[release].envelope->len);
-    world_give(w, node, &ev);
-    world_drain(w, node);
-    world_schedule(w, w->now, TICK_ADOPT, node, release, 0);
-}
-
-/* The core needs a moment to give the release a slot. */
-static void adopt(struct world *w, uint32_t node, uint32_t release, uint32_t tries)
-{
-    const struct sim_node *n = &w->node[node];
-    for (uint32_t slot = 0; slot < n->limits->images; slot++) {
-        struct node_image_status st;
-        if (!node_image_status(n->core, slot, &st) ||
-            !digest_equal(&st.manifest->id, &w->release[release].manifest.id))
-            continue;
-        disk_import(w, node, slot, release);
-        struct event ev = {.type = EV_ORDER};
-        ev.order.what = ORDER_ADOPT;
-        ev.order.slot = slot;
-        world_give(w, node, &ev);
-        world_drain(w, node);
-        return;
-    }
-    if (tries < ADOPT_TRIES)
-        world_schedule(w, w->now + ADOPT_RETRY, TICK_ADOPT, node, release, tries + 1);
-    else
-        check_failed(w, node, "does not take a release that the vendor signed");
+    w->node[node].gone = true;
+    if (w->node[node].core != NULL)
+        world_crash(w, node);
 }
 
 /* ---- ticks ---- */
@@ -299,6 +305,8 @@ static void adopt(struct world *w, uint32_t node, uint32_t release, uint32_t tri
 static void installed(struct world *w, uint32_t node, uint32_t slot)
 {
     struct sim_node *n = &w->node[node];
+    if (!n->disk.slot[slot].bound)
+        return; /* withdrawn and removed meanwhile */
     const struct manifest *m = &w->release[n->disk.slot[slot].release].manifest;
     n->current = m->digest;
     n->current_size = m->size;
@@ -338,10 +346,19 @@ static void do_tick(struct world *w, const struct tick *t)
         boot(w, t->a);
         return;
     case TICK_PUBLISH:
-        publish(w, t->a, t->b);
+        vendor_publish(w, t->a);
         return;
     case TICK_ADOPT:
-        adopt(w, t->a, t->b, t->c);
+        vendor_look(w, t->a, t->b);
+        return;
+    case TICK_WITHDRAW:
+        vendor_withdraw(w, t->a);
+        return;
+    case TICK_GONE:
+        world_leave(w, t->a);
+        return;
+    case TICK_ADVERSARY:
+        adversary_tick(w, t->a, t->b);
         return;
     case TICK_LEFT:
     case TICK_ARRIVE:
@@ -394,53 +411,104 @@ bool world_step(struct world *w)
 
 /* ---- building ---- */
 
+/* The release that a device shall come to: its model's newest that is not withdrawn. */
+static void choose_want(struct world *w, struct sim_node *n)
+{
+    for (uint32_t i = 0; i < w->releases; i++) {
+        const struct release *r = &w->release[i];
+        if (w->scn.release[i].model != n->model || r->withdrawal != NULL)
+            continue;
+        if (n->want == NONE || r->manifest.sequence > w->release[n->want].manifest.sequence)
+            n->want = i;
+    }
+    const struct scn_group *g = &w->scn.group[n->group];
+    uint64_t wanted = n->want != NONE ? w->release[n->want].manifest.sequence : 0;
+    n->moved = n->want != NONE && (g->tampered ? g->installed <= wanted : g->installed < wanted);
+}
+
 static void node_build(struct world *w, uint32_t node)
 {
     struct sim_node *n = &w->node[node];
-    bool origin = node < w->opt.verify;
-    n->limits = origin ? &limits_verify : &limits_device;
     n->addr = net_addr(node);
-    n->up.rate = origin ? w->opt.origin_up : w->opt.peer_up;
-    n->down.rate = origin ? w->opt.origin_up : w->opt.peer_down;
     n->ends = NONE;
     n->held_at = USEC_NEVER;
     n->confirmed_at = USEC_NEVER;
     fleet_enrol(w, node);
     disk_init(&n->disk, n->limits->images);
-    usec at = origin ? 0 : rng_below(&w->rng, (uint32_t)BOOT_SPREAD);
-    world_schedule(w, at, TICK_BOOT, node, 0, 0);
+    if (n->model != NONE)
+        choose_want(w, n);
+    if (!n->moved) {
+        n->held_at = 0;
+        n->confirmed_at = 0;
+    }
+    w->unheld += n->moved && node_counts(n);
+    w->unconfirmed += n->moved && node_counts(n);
+    usec join = w->scn.group[n->group].join;
+    if (n->member.role == ROLE_NORMAL)
+        join += rng_below(&w->rng, (uint32_t)BOOT_SPREAD);
+    world_schedule(w, join, TICK_BOOT, node, 0, 0);
 }
 
-bool world_init(struct world *w, const struct options *opt)
+/* Faults without an end heal when the others have healed, and not before all could be done. */
+static usec chaos_end(const struct world *w, usec bound)
+{
+    usec end = 0;
+    for (uint32_t i = 0; i < w->scn.faults; i++) {
+        const struct scn_fault *f = &w->scn.fault[i];
+        usec till = f->at + (f->lasts > 0 ? f->lasts : bound);
+        if (till > end)
+            end = till;
+    }
+    return end;
+}
+
+static usec liveness_limit(const struct world *w, usec bound)
+{
+    usec from = w->chaos_end, last = vendor_last(&w->scn);
+    if (last > from)
+        from = last;
+    for (uint32_t i = 0; i < w->scn.groups; i++)
+        if (w->scn.group[i].join > from)
+            from = w->scn.group[i].join;
+    return from + 3 * bound + 600 * SEC;
+}
+
+static bool open_trace(struct world *w)
+{
+    if (w->opt.trace == NULL)
+        return true;
+    w->trace = fopen(w->opt.trace, "w");
+    if (w->trace == NULL) {
+        fprintf(stderr, "fwswarm-sim: cannot write %s: ", w->opt.trace);
+        perror(NULL);
+        return false;
+    }
+    w->log = (struct log){.level = LOG_DEBUG, .sink = trace_log, .ctx = w};
+    return true;
+}
+
+bool world_init(struct world *w, const struct scenario *scn, const struct options *opt)
 {
     memset(w, 0, sizeof(*w));
+    w->scn = *scn;
     w->opt = *opt;
-    w->count = opt->verify + opt->peers;
-    w->unheld = opt->peers;
-    w->unconfirmed = opt->peers;
-    w->node = sim_alloc(w->count, sizeof(*w->node));
+    settle_nodes(w);
     w->node_bytes = node_size(&limits_device);
     net_init(&w->net);
     alarms_init(&w->alarms, w->count);
     struct digest seed;
-    fleet_derive(&seed, opt->seed, "world", 0);
+    fleet_derive(&seed, scn->seed, "world", 0);
     rng_init(&w->rng, seed.b);
-    if (!fleet_init(w))
+    if (!fleet_init(w) || !open_trace(w))
         return false;
-    usec bound = report_bound(w);
-    w->until = opt->until > 0 ? opt->until : 3 * bound + 600 * SEC;
-    if (opt->trace != NULL) {
-        w->trace = fopen(opt->trace, "w");
-        if (w->trace == NULL) {
-            fprintf(stderr, "fwswarm-sim: cannot write %s: ", opt->trace);
-            perror(NULL);
-            return false;
-        }
-        w->log = (struct log){.level = LOG_DEBUG, .sink = trace_log, .ctx = w};
-    }
     for (uint32_t i = 0; i < w->count; i++)
         node_build(w, i);
-    world_schedule(w, 0, TICK_PUBLISH, 0, 0, 0);
+    usec bound = report_bound(w);
+    w->chaos_end = chaos_end(w, bound);
+    w->until = scn->until > 0 ? scn->until : liveness_limit(w, bound);
+    vendor_plan(w);
+    weather_init(w);
+    adversary_init(w);
     fault_plan(w, bound);
     return true;
 }
@@ -452,11 +520,13 @@ void world_fini(struct world *w)
         disk_fini(&w->node[i].disk);
         free(w->node[i].mem);
     }
+    adversary_fini(w);
     fault_fini(w);
+    weather_fini(w);
     fleet_fini(w);
     alarms_fini(&w->alarms);
     heap_fini(&w->heap);
-    free(w->node);
+    settle_fini(w);
     if (w->trace != NULL)
         fclose(w->trace);
 }

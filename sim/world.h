@@ -2,7 +2,7 @@
  *
  * This is the second host of the node core (include/fwswarm/core.h): virtual time, modelled links
  * and disks, payload without bytes.  Integers only: microseconds, bytes, bytes a second.  A run is
- * a function of struct options alone.
+ * a function of its scenario alone.
  *
  *   world.c    the event loop, the nodes' lives, actions performed, the trace hash
  *   fleet.c    root, keys, certificates and the signed release, made from the seed
@@ -17,19 +17,16 @@
 #include "fwswarm/node.h"
 #include "heap.h"
 #include "mem.h"
+#include "scenario.h"
 
 #include <stdio.h>
 
-/* ---- what is asked for ---- */
+/* ---- what is asked for and is not the scenario ---- */
 struct options {
-    uint32_t peers, verify, crashes;
-    uint64_t image_size;
-    uint64_t origin_up, peer_up, peer_down; /* bytes a second */
-    usec rtt;
-    uint64_t seed;
-    usec until; /* 0 = three times the bound and ten minutes */
     bool json;
-    const char *trace; /* file, or NULL */
+    const char *trace;            /* file, or NULL */
+    const char *plot, *plot_over; /* directories, or NULL */
+    bool link_real;               /* the true channel in place of its exact sizes */
 };
 
 /* ---- payload ---- */
@@ -148,6 +145,14 @@ struct disk {
 
 /* ---- nodes ---- */
 struct sim_node {
+    uint32_t group; /* in scn.group[] */
+    uint32_t model; /* in scn.model[]; NONE: a verify node's */
+    uint32_t place; /* in place[], or NONE */
+    enum behaviour behaviour;
+    bool nat;
+    uint32_t want;     /* the release that it shall come to, in release[]; NONE: there is none */
+    bool moved;        /* it did not run that release from the start */
+    bool gone;         /* and does not come back */
     struct node *core; /* NULL while it is down */
     void *mem;
     uint32_t boot; /* counts from 1 */
@@ -177,22 +182,33 @@ struct sim_node {
     uint32_t stores_out;
 };
 
+/* ---- places: sites of the scenario, each as often as it says ---- */
+struct place {
+    uint32_t site;        /* in scn.site[] */
+    struct pipe up, down; /* rate 0: no line but the nodes' own */
+    uint32_t *node;       /* who is there */
+    uint32_t nodes;
+};
+
 /* ---- releases and the fleet ---- */
+/* Release i is scn.release[i]. */
 struct release {
     struct manifest manifest;
     struct geometry geo;
-    struct blob *envelope;
+    struct blob *envelope, *withdrawal; /* NULL: it is not withdrawn */
+    uint32_t taker;                     /* the verify node that the vendor gave it to, or NONE */
+    uint32_t taker_boot;
+    bool adopted, taken; /* the image is in its storage; it says that it holds it */
 };
 
 struct fleet {
     struct signer root_key, release_key, enrol_key;
     struct trust trust;
     struct blob *root; /* signed, version 1 */
-    struct digest model;
+    struct digest model[SCN_MODELS];
 };
 
 /* ---- faults ---- */
-enum fault_kind { FAULT_CRASH };
 struct fault {
     enum fault_kind kind;
     uint32_t node;
@@ -212,8 +228,8 @@ struct violation {
 /* ---- the world ---- */
 enum tick_kind {
     TICK_BOOT,      /* node */
-    TICK_PUBLISH,   /* node, release */
-    TICK_ADOPT,     /* node, release, tries */
+    TICK_PUBLISH,   /* release */
+    TICK_ADOPT,     /* release, tries */
     TICK_LEFT,      /* parcel: its last byte left the sender's uplink */
     TICK_ARRIVE,    /* parcel: it reached the receiver's downlink */
     TICK_DELIVER,   /* parcel: its last byte is in */
@@ -224,19 +240,28 @@ enum tick_kind {
     TICK_REHASHED,  /* node, boot: what runs now was hashed again */
     TICK_INSTALLED, /* node, boot, slot */
     TICK_FAULT,     /* fault */
+    TICK_WITHDRAW,  /* release */
+    TICK_GONE,      /* node: it leaves and does not come back */
+    TICK_ADVERSARY, /* node, what */
 };
 
 struct world {
+    struct scenario scn;
     struct options opt;
     usec now, until;
+    usec chaos_end; /* when the last fault heals; those without an end heal then */
     uint64_t steps; /* events given to cores */
     uint64_t drains;
     uint64_t trace_hash;
     struct heap heap;
     struct alarms alarms;
     struct sim_node *node;
-    uint32_t count; /* verify nodes, then devices */
-    uint32_t unheld, unconfirmed;
+    uint32_t count;   /* nodes of verify groups, then all others, each in the file's order */
+    uint32_t verify;  /* those of verify groups, listed in the root */
+    uint32_t devices; /* honest ones */
+    uint32_t unheld, unconfirmed; /* honest devices that are not yet where they shall be */
+    struct place *place;
+    uint32_t places;
     struct fleet fleet;
     struct release *release;
     uint32_t releases;
@@ -254,9 +279,9 @@ struct world {
     size_t node_bytes; /* of one device */
 };
 
-/* Builds everything; the first nodes boot at time 0.  False with a message on stderr when the
- * options ask for what cannot be. */
-bool world_init(struct world *w, const struct options *opt);
+/* Builds everything.  The scenario is one that scenario_wrong() lets pass; it is copied.  False
+ * with a message on stderr when the options ask for what cannot be. */
+bool world_init(struct world *w, const struct scenario *scn, const struct options *opt);
 void world_fini(struct world *w);
 /* Does what is due next.  False when the run is over: all devices are done, nothing is left to
  * happen, or the time is up. */
@@ -270,6 +295,15 @@ void world_schedule(struct world *w, usec at, enum tick_kind kind, uint32_t a, u
 /* Takes a node's power away: memory, links and unsynced data are gone.  TICK_BOOT brings it back.
  */
 void world_crash(struct world *w, uint32_t node);
+
+/* The same for good. */
+void world_leave(struct world *w, uint32_t node);
+
+/* An honest device: one that counts. */
+static inline bool node_counts(const struct sim_node *n)
+{
+    return n->behaviour == BEHAVE_HONEST && n->member.role == ROLE_NORMAL;
+}
 
 static inline bool bit_test(const uint8_t *bits, uint32_t i)
 {

@@ -99,12 +99,19 @@ void node_step(struct node *n, const struct event *ev)
             stub_do(n, &act, NULL, 0);
         }
     }
+    if (ev->type == EV_OPENED && n->adopts) {
+        struct action act = {.type = ACT_TELL};
+        act.tell.what = TELL_HELD;
+        n->adopts = false;
+        stub_do(n, &act, NULL, 0);
+    }
     if (ev->type != EV_ORDER)
         return;
     if (ev->order.what == ORDER_RELEASE)
         n->has_release = true;
     if (ev->order.what == ORDER_ADOPT) {
         struct action act = {.type = ACT_OPEN};
+        n->adopts = true;
         act.open.root = stub_manifest->tree_root;
         act.open.geo = stub_geo;
         stub_do(n, &act, NULL, 0);

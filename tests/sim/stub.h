@@ -1,7 +1,8 @@
 /* A core that does what a test tells it, in place of src/node: for testing the simulator itself.
  *
  * Used by test_sim_world.c.  It remembers the events that it was given and plays back actions.  On
- * its own it takes a release into slot 0 and opens it when it is adopted, and is idle otherwise. */
+ * its own it takes a release into slot 0, opens it when it is adopted, says then that it holds it,
+ * and is idle otherwise. */
 #pragma once
 
 #include "world.h"
@@ -25,7 +26,7 @@ struct node {
     uint32_t seen_count;
     usec deadline;
     bool stuck; /* does not move its deadline on EV_TIME */
-    bool has_release;
+    bool has_release, adopts;
     struct body *body; /* of the last message */
     bool store_body;   /* STORE the body of each message at store_at */
     struct span store_at;

@@ -141,15 +141,13 @@ static size_t carry(struct link *from, struct link *to)
 
 START_TEST(handshake_sizes_are_the_real_ones)
 {
-    struct options opt = {.peers = 2,
-                          .verify = 1,
-                          .image_size = 1 << 20,
-                          .origin_up = 1000000,
-                          .peer_up = 1000000,
-                          .peer_down = 1000000,
-                          .seed = 3};
+    struct scenario *scn = sim_alloc(1, sizeof(*scn));
+    scenario_default(scn);
+    scn->group[1].count = 2;
+    const struct options opt = {0};
     struct world *w = sim_alloc(1, sizeof(*w));
-    ck_assert(world_init(w, &opt));
+    ck_assert(world_init(w, scn, &opt));
+    free(scn);
     struct link_scratch *scratch = sim_alloc(2, sizeof(*scratch));
     /* A device dials the verify node, then another device. */
     for (uint32_t far = 0; far < 3; far += 2) {

@@ -19,16 +19,20 @@ static struct world *w;
 
 static void setup(void)
 {
-    struct options opt = {.peers = 2,
-                          .verify = 1,
-                          .image_size = 1 << 20,
-                          .origin_up = RATE,
-                          .peer_up = RATE,
-                          .peer_down = RATE,
-                          .rtt = RTT,
-                          .seed = 11};
+    struct scenario *scn = sim_alloc(1, sizeof(*scn));
+    scenario_default(scn);
+    scn->seed = 11;
+    scn->group[1].count = 2;
+    for (uint32_t i = 0; i < 2; i++) {
+        scn->group[i].up = RATE;
+        scn->group[i].down = RATE;
+        scn->group[i].rtt = RTT;
+    }
+    scn->release[0].size = 1 << 20;
+    const struct options opt = {0};
     w = sim_alloc(1, sizeof(*w));
-    ck_assert(world_init(w, &opt));
+    ck_assert(world_init(w, scn, &opt));
+    free(scn);
     stub_use(w);
 }
 

@@ -1,0 +1,164 @@
+/* A publisher that does not give up.
+ *
+ * It hands the manifest to a verify node, puts the image beside it once the core has a slot for it,
+ * and looks again until that node says that it holds it; when the node lost power meanwhile it
+ * begins anew with the first that is up.  The same for a stop, which is small: it is given again
+ * until the node that took it has it on its disk. */
+#include "vendor.h"
+
+#include "checks.h"
+#include "disk.h"
+
+#include <string.h>
+
+#define LOOK_US   (SEC / 100)
+#define LOOKS_MAX 1000u
+#define AGAIN_US  SEC
+#define HOLD_MAX  60u /* seconds from adoption to holding, after which it begins anew */
+
+static uint32_t live_verify(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->verify; i++)
+        if (w->node[i].core != NULL && w->node[i].ready && w->node[i].behaviour == BEHAVE_HONEST)
+            return i;
+    return NONE;
+}
+
+usec vendor_last(const struct scenario *scn)
+{
+    usec last = 0;
+    for (uint32_t i = 0; i < scn->releases; i++) {
+        const struct scn_release *r = &scn->release[i];
+        usec at = r->withdrawn && !scn->vendor_gone ? r->stop_at : r->at;
+        if (at > last)
+            last = at;
+        if (r->at > last)
+            last = r->at;
+    }
+    return last;
+}
+
+void vendor_plan(struct world *w)
+{
+    for (uint32_t i = 0; i < w->releases; i++)
+        world_schedule(w, w->scn.release[i].at, TICK_PUBLISH, i, 0, 0);
+    for (uint32_t i = 0; i < w->releases; i++)
+        if (w->release[i].withdrawal != NULL)
+            world_schedule(w, w->scn.release[i].stop_at, TICK_WITHDRAW, i, 0, 0);
+}
+
+void vendor_publish(struct world *w, uint32_t release)
+{
+    struct release *r = &w->release[release];
+    uint32_t node = live_verify(w);
+    if (node == NONE) {
+        world_schedule(w, w->now + AGAIN_US, TICK_PUBLISH, release, 0, 0);
+        return;
+    }
+    r->taker = node;
+    r->taker_boot = w->node[node].boot;
+    r->adopted = false;
+    struct event ev = {.type = EV_ORDER};
+    ev.order.what = ORDER_RELEASE;
+    ev.order.data = bytes_of(r->envelope->data, r->envelope->len);
+    world_give(w, node, &ev);
+    world_drain(w, node);
+    world_schedule(w, w->now, TICK_ADOPT, release, 0, 0);
+}
+
+/* The slot in which the taker's core keeps the release; NONE: it has not taken it yet. */
+static uint32_t find_slot(const struct world *w, uint32_t node, const struct release *r)
+{
+    const struct sim_node *n = &w->node[node];
+    for (uint32_t slot = 0; slot < n->limits->images; slot++) {
+        struct node_image_status st;
+        if (node_image_status(n->core, slot, &st) &&
+            digest_equal(&st.manifest->id, &r->manifest.id))
+            return slot;
+    }
+    return NONE;
+}
+
+static bool is_withdrawn(const struct world *w, uint32_t release)
+{
+    return w->release[release].withdrawal != NULL && w->now >= w->scn.release[release].stop_at;
+}
+
+static void put_image(struct world *w, uint32_t release, uint32_t slot)
+{
+    struct release *r = &w->release[release];
+    r->adopted = true;
+    disk_import(w, r->taker, slot, release);
+    struct event ev = {.type = EV_ORDER};
+    ev.order.what = ORDER_ADOPT;
+    ev.order.slot = slot;
+    world_give(w, r->taker, &ev);
+    world_drain(w, r->taker);
+    world_schedule(w, w->now + AGAIN_US, TICK_ADOPT, release, 0, 0);
+}
+
+void vendor_look(struct world *w, uint32_t release, uint32_t tries)
+{
+    struct release *r = &w->release[release];
+    const struct sim_node *n = &w->node[r->taker];
+    if (r->taken || is_withdrawn(w, release))
+        return;
+    bool again = n->core == NULL || n->boot != r->taker_boot;
+    uint32_t slot = again || r->adopted ? NONE : find_slot(w, r->taker, r);
+    if (slot != NONE) {
+        put_image(w, release, slot);
+        return;
+    }
+    if (!again && tries >= (r->adopted ? HOLD_MAX : LOOKS_MAX)) {
+        again = true;
+        if (w->scn.faults == 0)
+            check_failed(w, r->taker, "does not take a release that the vendor signed");
+    }
+    if (again)
+        world_schedule(w, w->now + AGAIN_US, TICK_PUBLISH, release, 0, 0);
+    else
+        world_schedule(w, w->now + (r->adopted ? AGAIN_US : LOOK_US), TICK_ADOPT, release,
+                       tries + 1, 0);
+}
+
+void vendor_withdraw(struct world *w, uint32_t release)
+{
+    struct release *r = &w->release[release];
+    uint32_t node = live_verify(w);
+    if (node == NONE) {
+        world_schedule(w, w->now + AGAIN_US, TICK_WITHDRAW, release, 0, 0);
+        return;
+    }
+    struct event ev = {.type = EV_ORDER};
+    ev.order.what = ORDER_WITHDRAW;
+    ev.order.data = bytes_of(r->withdrawal->data, r->withdrawal->len);
+    world_give(w, node, &ev);
+    world_drain(w, node);
+    /* Its disk may lose it. */
+    const struct disk *d = &w->node[node].disk;
+    for (size_t i = 0; i < d->records; i++)
+        if (object_kind_of(d->record[i].object) == OBJ_WITHDRAWAL &&
+            d->record[i].blob->len == r->withdrawal->len &&
+            memcmp(d->record[i].blob->data, r->withdrawal->data, r->withdrawal->len) == 0)
+            return;
+    world_schedule(w, w->now + AGAIN_US, TICK_WITHDRAW, release, 0, 0);
+}
+
+static bool is_last(const struct world *w, uint32_t release)
+{
+    for (uint32_t i = 0; i < w->releases; i++) {
+        usec a = w->scn.release[i].at, b = w->scn.release[release].at;
+        if (a > b || (a == b && i > release))
+            return false;
+    }
+    return true;
+}
+
+void vendor_held(struct world *w, uint32_t node, uint32_t release)
+{
+    struct release *r = &w->release[release];
+    if (node == r->taker)
+        r->taken = true;
+    else if (w->scn.vendor_gone && r->taken && is_last(w, release))
+        world_schedule(w, w->now, TICK_GONE, r->taker, 0, 0);
+}
