@@ -1,73 +1,26 @@
-/* Decimal numbers with up to six places, times a unit, in integers.
+/* Numbers with units, by way of the configuration's own reading of them.
  *
- * A value is held in millionths while it is read, so that 1.5Mbit and 0.25 (ms) are exact; what is
- * finer than the unit's base is cut off. */
+ * Two things are the simulator's: a time without a unit is milliseconds, and shares. */
 #include "units.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
-#define MILLION 1000000u
-
-struct unit {
-    const char *name;
-    uint64_t factor;
-};
-
-/* Reads digits[.digits] in millionths; *rest is what follows.  False on overflow or no digit. */
-static bool read_millionths(uint64_t *out, const char *text, const char **rest)
+static bool take(uint64_t *out, const char *text,
+                 enum err (*parse)(struct bytes text, uint64_t *out))
 {
     uint64_t v = 0;
-    const char *p = text;
-    for (; *p >= '0' && *p <= '9'; p++) {
-        if (v > UINT64_MAX / MILLION / 100)
-            return false;
-        v = v * 10 + (uint64_t)(*p - '0');
-    }
-    if (p == text)
+    if (parse(bytes_str(text), &v) != E_OK)
         return false;
-    v *= MILLION;
-    if (*p == '.') {
-        const char *first = ++p;
-        uint64_t scale = MILLION / 10;
-        for (; *p >= '0' && *p <= '9'; p++) {
-            v += scale * (uint64_t)(*p - '0');
-            scale /= 10;
-        }
-        if (p == first)
-            return false;
-    }
     *out = v;
-    *rest = p;
     return true;
-}
-
-static bool read_with_unit(uint64_t *out, const char *text, const struct unit *units, size_t count,
-                           uint64_t divisor)
-{
-    uint64_t v = 0;
-    const char *rest = NULL;
-    if (!read_millionths(&v, text, &rest))
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(rest, units[i].name) != 0)
-            continue;
-        uint64_t factor = units[i].factor;
-        uint64_t whole = v / MILLION, part = v % MILLION;
-        if (whole > UINT64_MAX / 2 / factor)
-            return false;
-        *out = (whole * factor + part * factor / MILLION) / divisor;
-        return true;
-    }
-    return false;
 }
 
 bool units_count(uint64_t *out, const char *text, uint64_t min, uint64_t max)
 {
-    static const struct unit none[] = {{"", 1}};
     uint64_t v = 0;
-    if (strchr(text, '.') != NULL || !read_with_unit(&v, text, none, 1, 1))
-        return false;
-    if (v < min || v > max)
+    if (!take(&v, text, conf_parse_u64) || v < min || v > max)
         return false;
     *out = v;
     return true;
@@ -75,34 +28,73 @@ bool units_count(uint64_t *out, const char *text, uint64_t min, uint64_t max)
 
 bool units_size(uint64_t *out, const char *text)
 {
-    static const struct unit units[] = {
-        {"", 1}, {"B", 1}, {"KiB", 1u << 10}, {"MiB", 1u << 20}, {"GiB", 1u << 30}};
-    uint64_t v = 0;
-    if (!read_with_unit(&v, text, units, sizeof(units) / sizeof(*units), 1) || v == 0)
-        return false;
-    *out = v;
-    return true;
+    return take(out, text, conf_parse_size);
 }
 
 bool units_rate(uint64_t *out, const char *text)
 {
-    static const struct unit units[] = {
-        {"bit", 1}, {"kbit", 1000}, {"Mbit", 1000000}, {"Gbit", 1000000000}};
-    uint64_t v = 0;
-    if (!read_with_unit(&v, text, units, sizeof(units) / sizeof(*units), 8) || v == 0)
+    return take(out, text, conf_parse_rate);
+}
+
+bool units_time(uint64_t *out, const char *text)
+{
+    char with_unit[64];
+    size_t n = strlen(text);
+    if (n == 0 || strspn(text, "0123456789.") != n)
+        return take(out, text, conf_parse_duration);
+    if (n + sizeof("ms") > sizeof(with_unit))
+        return false;
+    (void)snprintf(with_unit, sizeof(with_unit), "%sms", text);
+    return take(out, with_unit, conf_parse_duration);
+}
+
+/* Digits, and one place behind a point: tenths of a percent are thousandths. */
+bool units_share(uint64_t *out, const char *text)
+{
+    uint64_t v = 0, tenth = 0;
+    size_t n = 0;
+    for (; text[n] >= '0' && text[n] <= '9' && n < 4; n++)
+        v = v * 10 + (uint64_t)(text[n] - '0');
+    if (n == 0)
+        return false;
+    if (text[n] != '\0') {
+        if (text[n] == '.') {
+            if (text[n + 1] < '0' || text[n + 1] > '9')
+                return false;
+            tenth = (uint64_t)(text[n + 1] - '0');
+            n += 2;
+        }
+        if (strcmp(text + n, "%") != 0)
+            return false;
+        v = v * 10 + tenth;
+    }
+    if (v > 1000)
         return false;
     *out = v;
     return true;
 }
 
+const char *units_print_share(char out[CONF_NUMBER_TEXT], uint64_t thousandths)
+{
+    if (thousandths % 10 == 0)
+        (void)snprintf(out, CONF_NUMBER_TEXT, "%" PRIu64 "%%", thousandths / 10);
+    else
+        (void)snprintf(out, CONF_NUMBER_TEXT, "%" PRIu64 ".%" PRIu64 "%%", thousandths / 10,
+                       thousandths % 10);
+    return out;
+}
+
 bool units_ms(uint64_t *out, const char *text)
 {
-    static const struct unit units[] = {{"", 1000}, {"ms", 1000}};
-    return read_with_unit(out, text, units, 2, 1);
+    return units_time(out, text);
 }
 
 bool units_s(uint64_t *out, const char *text)
 {
-    static const struct unit units[] = {{"", 1000000}, {"s", 1000000}};
-    return read_with_unit(out, text, units, 2, 1);
+    uint64_t v = 0;
+    if (take(&v, text, conf_parse_u64) && v <= UINT64_MAX / 1000000) {
+        *out = v * 1000000;
+        return true;
+    }
+    return units_time(out, text);
 }

@@ -1,10 +1,9 @@
-/* The simulator's small parts: orders of time, pools, shared bytes, units, sizes of handshakes. */
+/* The simulator's small parts: orders of time, pools, shared bytes, sizes of handshakes. */
 #include "fleet.h"
 #include "fwswarm/link.h"
 #include "heap.h"
 #include "mem.h"
 #include "net.h"
-#include "units.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -80,39 +79,6 @@ START_TEST(pool_items_stay_where_they_are)
     ck_assert_uint_eq(pool_take(&p), 7);
     ck_assert_uint_eq(pool_take(&p), 3000);
     pool_fini(&p);
-}
-END_TEST
-
-START_TEST(units_are_read_exactly)
-{
-    uint64_t v = 0;
-    ck_assert(units_rate(&v, "10Mbit") && v == 1250000);
-    ck_assert(units_rate(&v, "1.5Mbit") && v == 187500);
-    ck_assert(units_rate(&v, "64kbit") && v == 8000);
-    ck_assert(units_rate(&v, "1Gbit") && v == 125000000);
-    ck_assert(units_size(&v, "16MiB") && v == 16u << 20);
-    ck_assert(units_size(&v, "1.5KiB") && v == 1536);
-    ck_assert(units_size(&v, "12345") && v == 12345);
-    ck_assert(units_ms(&v, "20") && v == 20000);
-    ck_assert(units_ms(&v, "0.25") && v == 250);
-    ck_assert(units_s(&v, "1.5s") && v == 1500000);
-    ck_assert(units_count(&v, "50", 1, 100) && v == 50);
-    v = 42;
-    ck_assert(!units_rate(&v, "10"));
-    ck_assert(!units_rate(&v, "10MB"));
-    ck_assert(!units_rate(&v, "0Mbit"));
-    ck_assert(!units_rate(&v, "Mbit"));
-    ck_assert(!units_rate(&v, "-1Mbit"));
-    ck_assert(!units_size(&v, "16 MiB"));
-    ck_assert(!units_size(&v, "0"));
-    ck_assert(!units_size(&v, "1.MiB"));
-    ck_assert(!units_size(&v, "99999999999999999999"));
-    ck_assert(!units_size(&v, "17179869184GiB"));
-    ck_assert(!units_count(&v, "101", 1, 100));
-    ck_assert(!units_count(&v, "1.5", 1, 100));
-    ck_assert(!units_count(&v, "5x", 1, 100));
-    ck_assert(!units_count(&v, "", 0, 100));
-    ck_assert_uint_eq(v, 42);
 }
 END_TEST
 
@@ -195,7 +161,6 @@ int main(void)
     tcase_add_test(t, heap_orders_by_time_then_by_arrival);
     tcase_add_test(t, alarms_follow_every_change);
     tcase_add_test(t, pool_items_stay_where_they_are);
-    tcase_add_test(t, units_are_read_exactly);
     tcase_add_test(t, shared_bytes_live_as_long_as_a_holder);
     tcase_add_test(t, handshake_sizes_are_the_real_ones);
     SRunner *r = srunner_create(s);
