@@ -388,7 +388,7 @@ static void draw_faults(struct draw *d)
         f->kind = kind[rng_below(&d->rng, kinds)];
         draw_target(d, f);
         f->at = moment(d, d->chaos);
-        f->lasts = (usec)spread(d, 200, 90000) * MS;
+        f->lasts = f->kind == FAULT_GONE ? 0 : (usec)spread(d, 200, 90000) * MS;
         f->strength = draw_strength(d, f->kind);
     }
 }

@@ -144,14 +144,32 @@ void vendor_withdraw(struct world *w, uint32_t release)
     world_schedule(w, w->now + AGAIN_US, TICK_WITHDRAW, release, 0, 0);
 }
 
-static bool is_last(const struct world *w, uint32_t release)
+static bool replaced(const struct world *w, uint32_t release)
 {
-    for (uint32_t i = 0; i < w->releases; i++) {
-        usec a = w->scn.release[i].at, b = w->scn.release[release].at;
-        if (a > b || (a == b && i > release))
+    const struct scn_release *r = w->scn.release;
+    for (uint32_t i = 0; i < w->releases; i++)
+        if (r[i].model == r[release].model && r[i].sequence > r[release].sequence &&
+            !r[i].withdrawn)
+            return true;
+    return false;
+}
+
+/* Everything that devices shall come to is out, and nothing of it is at one node alone. */
+static bool all_spread(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->releases; i++)
+        if (!w->release[i].spread && !replaced(w, i) && !w->scn.release[i].withdrawn)
             return false;
-    }
     return true;
+}
+
+static uint32_t last_release(const struct world *w)
+{
+    uint32_t last = 0;
+    for (uint32_t i = 1; i < w->releases; i++)
+        if (w->scn.release[i].at >= w->scn.release[last].at)
+            last = i;
+    return last;
 }
 
 void vendor_held(struct world *w, uint32_t node, uint32_t release)
@@ -159,6 +177,11 @@ void vendor_held(struct world *w, uint32_t node, uint32_t release)
     struct release *r = &w->release[release];
     if (node == r->taker)
         r->taken = true;
-    else if (w->scn.vendor_gone && r->taken && is_last(w, release))
-        world_schedule(w, w->now, TICK_GONE, r->taker, 0, 0);
+    else if (w->node[node].behaviour == BEHAVE_HONEST)
+        r->spread = true;
+    else
+        return;
+    const struct release *last = &w->release[last_release(w)];
+    if (w->scn.vendor_gone && last->taken && all_spread(w))
+        world_schedule(w, w->now, TICK_GONE, last->taker, 0, 0);
 }

@@ -199,6 +199,7 @@ struct release {
     uint32_t taker;                     /* the verify node that the vendor gave it to, or NONE */
     uint32_t taker_boot;
     bool adopted, taken; /* the image is in its storage; it says that it holds it */
+    bool spread;         /* another honest node says so too */
 };
 
 struct fleet {
