@@ -194,12 +194,17 @@ static void release_out(struct scenario *s, uint32_t r)
     memset(&s->release[s->releases], 0, sizeof(s->release[0]));
 }
 
-/* Without a model, who has it, and what is published for it. */
-static void model_out(struct scenario *s, uint32_t model)
+/* Without a model and what is published for it; who has it goes too, or gets another one. */
+static void model_out(struct scenario *s, uint32_t model, bool move)
 {
-    for (uint32_t g = s->groups; g-- > 0;)
-        if (!s->group[g].verify && s->group[g].model == model)
+    for (uint32_t g = s->groups; g-- > 0;) {
+        if (s->group[g].verify || s->group[g].model != model)
+            continue;
+        if (move)
+            s->group[g].model = model == 0 ? 1 : 0;
+        else
             group_out(s, g);
+    }
     for (uint32_t r = s->releases; r-- > 0;)
         if (s->release[r].model == model)
             release_out(s, r);
@@ -218,9 +223,14 @@ static bool fewer_releases(struct state *st, struct trial_job *j)
 {
     bool any = false;
     for (uint32_t m = st->best.models; m-- > 0 && st->best.models > 1;) {
-        struct scenario s = st->best;
-        model_out(&s, m);
-        any = try(st, j, &s, SEEDS) || any;
+        for (unsigned move = 0; move < 2; move++) {
+            struct scenario s = st->best;
+            model_out(&s, m, move == 1);
+            if (!try(st, j, &s, SEEDS))
+                continue;
+            any = true;
+            break;
+        }
     }
     for (uint32_t r = st->best.releases; r-- > 0 && st->best.releases > 1;) {
         struct scenario s = st->best;

@@ -169,11 +169,11 @@ static void last_words(int fd, const char *otherwise, char *what)
         best = line;
         sure = tells;
     }
-    const char *text = best != NULL ? without_path(best) : otherwise;
-    const char *name = strstr(text, "fwswarm-sim: "); /* of the C library: program, then file */
-    if (name == text)
-        text += strlen("fwswarm-sim: ");
-    snprintf(what, TRIAL_WHAT, "%s", text);
+    /* The C library says the program's name first. */
+    char *place = best != NULL && strstr(best, "Assertion") != NULL ? strstr(best, ": ") : NULL;
+    if (place != NULL)
+        best = place + 2;
+    snprintf(what, TRIAL_WHAT, "%s", best != NULL ? without_path(best) : otherwise);
 }
 
 void trial_end(struct trial_job *j, int status, struct trial *out)
