@@ -17,3 +17,5 @@ bool adversary_action(struct world *w, uint32_t node, struct action *act, uint8_
 bool adversary_event(struct world *w, uint32_t node, struct event *ev);
 /* TICK_ADVERSARY: does what it does by itself; schedules the next. */
 void adversary_tick(struct world *w, uint32_t node, uint32_t what);
+/* How often nodes that behave so have tried what they are there for. */
+uint64_t adversary_attempts(const struct world *w, enum behaviour b);

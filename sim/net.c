@@ -367,6 +367,14 @@ uint64_t net_queued(const struct world *w, uint32_t node, uint32_t link)
     return e != NULL ? e->queued : UINT64_MAX;
 }
 
+uint32_t net_far(const struct world *w, uint32_t node, uint32_t link)
+{
+    uint32_t slot;
+    unsigned side;
+    const struct end *e = find_end(w, node, link, &slot, &side);
+    return e != NULL ? link_at(w, slot)->end[!side].node : NONE;
+}
+
 /* ---- what happens on the way ---- */
 
 static bool is_full(const struct sim_node *n)

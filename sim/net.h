@@ -27,5 +27,7 @@ bool net_close(struct world *w, uint32_t node, uint32_t link, enum err err);
 void net_break(struct world *w, uint32_t node);
 /* Bytes that the core handed to a link and that have not left; UINT64_MAX: no such link. */
 uint64_t net_queued(const struct world *w, uint32_t node, uint32_t link);
+/* The node at the other end; NONE: no such link. */
+uint32_t net_far(const struct world *w, uint32_t node, uint32_t link);
 /* TICK_LEFT .. TICK_DOWN. */
 void net_tick(struct world *w, const struct tick *t);

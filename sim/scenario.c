@@ -21,6 +21,8 @@ const char *const behaviour_name[BEHAVE_COUNT] = {
     [BEHAVE_LINK_FLOOD] = "link-flood", [BEHAVE_CAST_FLOOD] = "cast-flood",
     [BEHAVE_STALE] = "stale",           [BEHAVE_LYING_VERIFY] = "lying-verify",
     [BEHAVE_ECLIPSE] = "eclipse",       [BEHAVE_CLONES] = "clones",
+    [BEHAVE_FORGER] = "forger",         [BEHAVE_ENDLESS_DATA] = "endless-data",
+    [BEHAVE_MIXER] = "mixer",           [BEHAVE_WRONG_MODEL] = "wrong-model",
 };
 
 const char *const fault_name[FAULT_COUNT] = {

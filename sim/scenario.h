@@ -47,6 +47,10 @@ enum behaviour {
     BEHAVE_LYING_VERIFY, /* a verify node that says that nothing newer exists */
     BEHAVE_ECLIPSE,      /* answers with peers that are its own kind or do not exist */
     BEHAVE_CLONES,       /* many nodes with one stolen key */
+    BEHAVE_FORGER,       /* offers manifests that the vendor did not sign */
+    BEHAVE_ENDLESS_DATA, /* sends what nobody asked for */
+    BEHAVE_MIXER,        /* gives the blocks, hashes and manifests of another release */
+    BEHAVE_WRONG_MODEL,  /* offers another model's releases */
     BEHAVE_COUNT,
 };
 
