@@ -20,28 +20,56 @@
 
 /* ---- asks ---- */
 
-void ask_remove(struct node *n, struct nlink *l, uint32_t i)
+/* Behind the others of its link; there is room. */
+static void ask_append(struct node *n, struct nlink *l, uint32_t slot, uint32_t block, usec lasts)
 {
-    if (!l->asks[i].late)
-        n->asks_out--;
-    l->asks[i] = l->asks[--l->asks_count];
+    uint16_t i = n->asks_free;
+    assert(i != LIST_END);
+    n->asks_free = n->asks[i].next;
+    n->asks[i] = (struct ask){.block = block,
+                              .prev = l->asks_tail,
+                              .next = LIST_END,
+                              .slot = (uint8_t)slot,
+                              .lasts = (uint32_t)lasts,
+                              .deadline = n->now + lasts};
+    if (l->asks_tail != LIST_END)
+        n->asks[l->asks_tail].next = i;
+    else
+        l->asks_head = i;
+    l->asks_tail = i;
+    l->asks_count++;
+    n->asks_out++;
+    if (n->asks[i].deadline < l->asks_due)
+        l->asks_due = n->asks[i].deadline;
 }
 
-uint32_t ask_find(const struct nlink *l, uint32_t slot, uint32_t block)
+void ask_remove(struct node *n, struct nlink *l, uint32_t i)
 {
-    for (uint32_t i = 0; i < l->asks_count; i++) {
-        if (l->asks[i].block == block && l->asks[i].slot == slot)
+    struct ask *a = &n->asks[i];
+    if (a->late)
+        l->asks_late--;
+    else
+        n->asks_out--;
+    l->asks_count--;
+    if (a->prev != LIST_END)
+        n->asks[a->prev].next = a->next;
+    else
+        l->asks_head = a->next;
+    if (a->next != LIST_END)
+        n->asks[a->next].prev = a->prev;
+    else
+        l->asks_tail = a->prev;
+    a->next = n->asks_free;
+    n->asks_free = (uint16_t)i;
+}
+
+uint32_t ask_find(const struct node *n, const struct nlink *l, uint32_t slot, uint32_t block)
+{
+    for (uint32_t i = l->asks_head; i != LIST_END; i = n->asks[i].next) {
+        if (n->asks[i].block == block && n->asks[i].slot == slot)
             return i;
     }
     return NONE;
-}
-
-static uint32_t asks_live(const struct nlink *l)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < l->asks_count; i++)
-        count += l->asks[i].late ? 0 : 1;
-    return count;
 }
 
 /* What comes finds room among the stores: blocks and chunks are asked for only while it is there.
@@ -108,8 +136,8 @@ void ask_cancel_elsewhere(struct node *n, const struct nlink *from, uint32_t slo
         struct nlink *l = &n->links[i];
         if (l == from || !link_live(l))
             continue;
-        uint32_t a = ask_find(l, slot, block);
-        if (a == NONE || l->asks[a].late || l->cancels_count == CANCELS)
+        uint32_t a = ask_find(n, l, slot, block);
+        if (a == NONE || n->asks[a].late || l->cancels_count == CANCELS)
             continue;
         picker_unask(p, block);
         ask_remove(n, l, a);
@@ -117,7 +145,7 @@ void ask_cancel_elsewhere(struct node *n, const struct nlink *from, uint32_t slo
         l->cancels[l->cancels_count].block = block;
         l->cancels[l->cancels_count].slot = (uint16_t)slot;
         l->cancels_count++;
-        l->ready = true;
+        link_wake(n, l, WAKE_ALL);
     }
 }
 
@@ -203,9 +231,9 @@ static uint32_t choose_block(struct node *n, struct nlink *l, uint32_t slot)
     uint32_t mine[512];
     uint32_t count = 0;
     if (picker_in_endgame(s->picker)) {
-        for (uint32_t i = 0; i < l->asks_count && count < 512; i++) {
-            if (l->asks[i].slot == slot)
-                mine[count++] = l->asks[i].block;
+        for (uint32_t i = l->asks_head; i != LIST_END && count < 512; i = n->asks[i].next) {
+            if (n->asks[i].slot == slot)
+                mine[count++] = n->asks[i].block;
         }
     }
     uint8_t scratch[PIECES_BITS_MAX];
@@ -220,7 +248,8 @@ static bool next_block(struct node *n, struct nlink *l, uint32_t slot, struct ac
     const struct slot *s = &n->slots[slot];
     uint32_t window = l->misses >= MISSES_SLOW ? 1 : l->window;
     if (!st->far_unchoked || n->now < st->ask_at || l->asks_count >= n->lim.requests ||
-        asks_live(l) >= window || !ask_room(n) || !bucket_ready(&n->down, n->now))
+        l->asks_count - l->asks_late >= window || n->asks_free == LIST_END || !ask_room(n) ||
+        !bucket_ready(&n->down, n->now))
         return false;
     uint32_t block = choose_block(n, l, slot);
     if (block == PICKER_NONE)
@@ -234,13 +263,7 @@ static bool next_block(struct node *n, struct nlink *l, uint32_t slot, struct ac
     uint32_t len = geometry_block_len(&s->geo, block);
     bucket_take(&n->down, n->now, len);
     uint64_t rate = meter_rate(&l->down, n->now);
-    l->asks[l->asks_count++] = (struct ask){
-        .block = block,
-        .slot = (uint16_t)slot,
-        .at = n->now,
-        .deadline = n->now + rate_deadline(&l->rtt, rate, l->asks_count * BLOCK_LEN),
-    };
-    n->asks_out++;
+    ask_append(n, l, slot, block, rate_deadline(&l->rtt, rate, l->asks_count * BLOCK_LEN));
     struct wire_msg m;
     memset(&m, 0, sizeof(m));
     m.id = MSG_request;
@@ -292,11 +315,7 @@ static bool interest_may_grow(const struct node *n, const struct nlink *l, uint3
 
 usec ask_deadline(const struct node *n, const struct nlink *l)
 {
-    usec t = USEC_NEVER;
-    for (uint32_t i = 0; i < l->asks_count; i++) {
-        usec d = l->asks[i].late ? l->asks[i].deadline + LATE_KEEP : l->asks[i].deadline;
-        t = d < t ? d : t;
-    }
+    usec t = l->asks_due;
     for (uint32_t i = 0; i < n->slots_top; i++) {
         const struct stream *st = stream_of(n, link_index(n, l), i);
         if (!stream_live(st))
@@ -333,18 +352,27 @@ usec ask_deadline(const struct node *n, const struct nlink *l)
 
 static void asks_expire(struct node *n, struct nlink *l)
 {
-    for (uint32_t i = l->asks_count; i-- > 0;) {
-        struct ask *a = &l->asks[i];
+    if (n->now < l->asks_due)
+        return;
+    l->asks_due = USEC_NEVER;
+    for (uint32_t i = l->asks_head, next; i != LIST_END; i = next) {
+        struct ask *a = &n->asks[i];
+        next = a->next;
         if (a->late && n->now >= a->deadline + LATE_KEEP) {
             ask_remove(n, l, i);
             l->cancelled++;
-        } else if (!a->late && n->now >= a->deadline) {
+            continue;
+        }
+        if (!a->late && n->now >= a->deadline) {
             picker_unask(n->slots[a->slot].picker, a->block);
-            a->late = 1;
+            a->late = true;
+            l->asks_late++;
             n->asks_out--;
             l->misses++;
             node_wake_links(n);
         }
+        usec due = a->late ? a->deadline + LATE_KEEP : a->deadline;
+        l->asks_due = due < l->asks_due ? due : l->asks_due;
     }
     if (l->misses > MISSES_MAX && l->asks_count > 0 && n->now >= l->heard + 10 * SEC)
         link_close(n, l, E_TIMEOUT);

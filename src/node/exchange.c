@@ -19,11 +19,12 @@ static void stream_clear(struct node *n, struct nlink *l, uint32_t slot)
 {
     struct stream *st = stream_of(n, link_index(n, l), slot);
     struct slot *s = &n->slots[slot];
-    for (uint32_t i = l->asks_count; i-- > 0;) {
-        if (l->asks[i].slot != slot)
+    for (uint32_t i = l->asks_head, next; i != LIST_END; i = next) {
+        next = n->asks[i].next;
+        if (n->asks[i].slot != slot)
             continue;
-        if (!l->asks[i].late)
-            picker_unask(s->picker, l->asks[i].block);
+        if (!n->asks[i].late)
+            picker_unask(s->picker, n->asks[i].block);
         ask_remove(n, l, i);
         l->cancelled++;
     }
@@ -64,7 +65,7 @@ void exchange_resolve(struct node *n, struct nlink *l, uint32_t slot)
         l->far[k].mine = (int16_t)slot;
         stream_of(n, link_index(n, l), slot)->open_got = true;
     }
-    l->ready = true;
+    link_wake(n, l, WAKE_ALL);
 }
 
 void exchange_slot_appeared(struct node *n, uint32_t slot)
@@ -110,7 +111,7 @@ void exchange_slot_gone(struct node *n, uint32_t slot)
         }
         if (l->out_slot == (int32_t)slot)
             l->out_slot = -1;
-        l->ready = true;
+        link_wake(n, l, WAKE_ALL);
     }
     upload_plan(n);
 }
@@ -124,11 +125,18 @@ void exchange_link_gone(struct node *n, struct nlink *l)
     }
     assert(l->asks_count == 0);
     l->cancels_count = l->gets_count = l->far_count = 0;
-    l->uploads_count = 0;
+    uploads_clear(n, l);
     node_wake_links(n); /* what it was asked for can be asked of others */
 }
 
 /* ---- what neighbours hold ---- */
+
+static void count_lacking(const struct slot *s, struct stream *st)
+{
+    st->lacking = st->far_greeted
+                      ? picker_lacking(s->picker, bytes_of(st->bits, (s->geo.pieces + 7) / 8))
+                      : 0;
+}
 
 void exchange_interest(struct node *n, struct nlink *l, uint32_t slot)
 {
@@ -136,17 +144,23 @@ void exchange_interest(struct node *n, struct nlink *l, uint32_t slot)
     const struct slot *s = &n->slots[slot];
     uint8_t scratch[PIECES_BITS_MAX];
     st->interest_at = n->now;
-    st->want = s->state == RELEASE_FETCHING && s->opened && st->far_greeted &&
-               picker_wants(s->picker, ask_bits(n, l, slot, scratch));
+    st->want = s->state == RELEASE_FETCHING && s->opened && st->far_greeted && st->lacking > 0;
+    if (st->want && ask_spared(n, l, s))
+        st->want = picker_wants(s->picker, ask_bits(n, l, slot, scratch));
     if (st->want != st->want_sent || st->want)
-        l->ready = true;
+        link_wake(n, l, WAKE_STREAMS | WAKE_BLOCKS);
+    else
+        link_touch(n, l);
 }
 
 void exchange_update_interest(struct node *n, uint32_t slot)
 {
-    for (uint32_t i = 0; i < n->lim.links; i++) {
-        if (link_live(&n->links[i]))
-            exchange_interest(n, &n->links[i], slot);
+    for (uint32_t i = 0; i < n->links_top; i++) {
+        if (!link_live(&n->links[i]))
+            continue;
+        struct stream *st = stream_of(n, i, slot);
+        count_lacking(&n->slots[slot], st);
+        exchange_interest(n, &n->links[i], slot);
     }
 }
 
@@ -174,17 +188,18 @@ static void far_greets(struct node *n, struct nlink *l, uint32_t slot, struct by
         memcpy(st->bits, map.p, len);
     } else if (all) {
         for (uint32_t p = 0; p < s->geo.pieces; p++)
-            bit_set(st->bits, p);
+            bits_set(st->bits, p);
     }
     for (uint32_t p = 0; p < s->geo.pieces; p++)
-        st->far_have += bit_get(st->bits, p) ? 1 : 0;
+        st->far_have += bits_get(st->bits, p) ? 1 : 0;
     st->far_greeted = true;
+    count_lacking(s, st);
     picker_peer_add(s->picker, bytes_of(st->bits, len));
     for (uint32_t i = 0; i < len && !l->origin; i++)
         s->at_peers[i] |= st->bits[i];
     exchange_interest(n, l, slot);
     upload_plan(n);
-    l->ready = true;
+    link_wake(n, l, WAKE_ALL);
 }
 
 static void far_has(struct node *n, struct nlink *l, uint32_t slot, uint32_t piece)
@@ -195,24 +210,27 @@ static void far_has(struct node *n, struct nlink *l, uint32_t slot, uint32_t pie
         link_close(n, l, E_RANGE);
         return;
     }
-    if (!st->far_greeted || bit_get(st->bits, piece))
+    if (!st->far_greeted || bits_get(st->bits, piece))
         return;
-    bit_set(st->bits, piece);
+    bits_set(st->bits, piece);
     if (!l->origin)
-        bit_set(s->at_peers, piece);
+        bits_set(s->at_peers, piece);
     st->far_have++;
     picker_peer_have(s->picker, piece);
-    if (s->state == RELEASE_FETCHING && !picker_has(s->picker, piece) &&
-        (!ask_spared(n, l, s) || !bit_get(s->at_peers, piece)))
+    if (picker_has(s->picker, piece))
+        return;
+    st->lacking++;
+    if (s->state == RELEASE_FETCHING && (!ask_spared(n, l, s) || !bits_get(s->at_peers, piece))) {
         st->want = true;
-    l->ready = true;
+        link_wake(n, l, WAKE_STREAMS | WAKE_BLOCKS);
+    }
 }
 
 static void far_haves(struct node *n, struct nlink *l, uint32_t slot, const struct msg_haves *m)
 {
     uint32_t pieces = n->slots[slot].geo.pieces;
     for (uint32_t i = 0; i < m->map.n * 8; i++) {
-        if (!bit_get(m->map.p, i))
+        if (!bits_get(m->map.p, i))
             continue;
         if (m->first >= pieces || i >= pieces - m->first) {
             link_close(n, l, E_RANGE);
@@ -228,10 +246,11 @@ static void far_lost(struct node *n, struct nlink *l, uint32_t slot, uint32_t pi
 {
     struct stream *st = stream_of(n, link_index(n, l), slot);
     struct slot *s = &n->slots[slot];
-    if (piece >= s->geo.pieces || !bit_get(st->bits, piece))
+    if (piece >= s->geo.pieces || !bits_get(st->bits, piece))
         return;
-    bit_clear(st->bits, piece);
+    bits_clear(st->bits, piece);
     st->far_have--;
+    st->lacking -= picker_has(s->picker, piece) ? 0 : 1;
     picker_peer_lost(s->picker, piece);
     ask_peers_update(n, slot);
     exchange_interest(n, l, slot);
@@ -287,7 +306,7 @@ static void on_piece(struct node *n, struct nlink *l, uint32_t slot, const struc
         link_close(n, l, E_RANGE);
         return;
     }
-    uint32_t a = ask_find(l, slot, block);
+    uint32_t a = ask_find(n, l, slot, block);
     if (a == NONE) {
         s->bytes_wasted += ev->msg.body_len; /* cancelled while under way, or never asked for */
         if (l->cancelled > 0)
@@ -296,8 +315,8 @@ static void on_piece(struct node *n, struct nlink *l, uint32_t slot, const struc
             link_fault(n, l, E_FLOOD);
         return;
     }
-    bool late = l->asks[a].late;
-    usec took = n->now - l->asks[a].at;
+    bool late = n->asks[a].late;
+    usec took = n->now - (n->asks[a].deadline - n->asks[a].lasts);
     if (!late)
         rtt_sample(&l->rtt, took);
     ask_remove(n, l, a);
@@ -308,7 +327,7 @@ static void on_piece(struct node *n, struct nlink *l, uint32_t slot, const struc
     if (!l->origin)
         meter_add(&n->from_peers, n->now, ev->msg.body_len);
     ask_window(n, l, took);
-    l->ready = true;
+    link_wake(n, l, WAKE_BLOCKS);
     bool wanted = late ? picker_received_late(s->picker, block) : picker_received(s->picker, block);
     if (!wanted || (late && !ask_room(n))) {
         if (wanted)
@@ -328,11 +347,11 @@ static void on_reject(struct node *n, struct nlink *l, uint32_t slot, const stru
         link_close(n, l, E_RANGE);
         return;
     }
-    uint32_t a = ask_find(l, slot, m->piece * s->geo.piece_blocks + m->begin / BLOCK_LEN);
+    uint32_t a = ask_find(n, l, slot, m->piece * s->geo.piece_blocks + m->begin / BLOCK_LEN);
     if (a == NONE)
         return;
-    if (!l->asks[a].late)
-        picker_unask(s->picker, l->asks[a].block);
+    if (!n->asks[a].late)
+        picker_unask(s->picker, n->asks[a].block);
     ask_remove(n, l, a);
     /* One that says that it serves and then does not is asked again later. */
     struct stream *st = stream_of(n, link_index(n, l), slot);
@@ -348,7 +367,7 @@ void exchange_message(struct node *n, struct nlink *l, uint32_t slot, const stru
     struct slot *s = &n->slots[slot];
     if (!stream_live(st) || !release_slot_shared(s))
         return; /* it crossed a shut of ours */
-    l->ready = true;
+    link_wake(n, l, WAKE_BLOCKS);
     if (m->id == MSG_choke || m->id == MSG_unchoke) {
         st->far_unchoked = m->id == MSG_unchoke;
     } else if (m->id == MSG_interested || m->id == MSG_not_interested) {
@@ -396,7 +415,7 @@ void exchange_hash_reply(struct node *n, struct nlink *l, const struct wire_msg 
         st->chunk_out = NONE;
         st->chunk_deadline = 0;
         n->asks_out--;
-        l->ready = true;
+        link_wake(n, l, WAKE_ALL);
         if (m->id == MSG_hash_reject) {
             picker_chunk_failed(s->picker, chunk);
             st->chunk_deadline = n->now + CHUNK_PAUSE;
@@ -422,14 +441,25 @@ void exchange_piece_gained(struct node *n, uint32_t slot, uint32_t piece)
     for (uint32_t i = 0; i < n->links_top; i++) {
         struct nlink *l = &n->links[i];
         struct stream *st = stream_of(n, i, slot);
-        if (!link_live(l) || !st->greeted)
+        if (!link_live(l))
+            continue;
+        if (st->far_greeted && bits_get(st->bits, piece)) {
+            st->lacking--;
+            /* A spared origin has less to give than what it holds. */
+            if (st->want && (st->lacking == 0 || l->origin))
+                exchange_interest(n, l, slot);
+        }
+        if (!st->greeted)
             continue;
         if (st->haves_at == USEC_NEVER)
             st->haves_at = n->now + SEC / 4;
-        exchange_interest(n, l, slot);
-        l->ready = true;
+        if (upload_haves_due(n, s, st))
+            link_wake(n, l, WAKE_STREAMS);
+        else
+            link_touch(n, l);
     }
-    upload_plan(n);
+    if (s->gained_count == 1)
+        upload_plan(n); /* now there is something to serve */
 }
 
 void exchange_block_lost(struct node *n, uint32_t slot, uint32_t block)
@@ -490,8 +520,10 @@ static void stored_block(struct node *n, struct nlink *l, const struct store_op 
         s->bytes_peer += op->len;
     if (picker_stored(s->picker, op->index))
         exchange_piece_gained(n, op->slot, op->index / s->geo.piece_blocks);
-    if (picker_complete(s->picker))
+    if (picker_complete(s->picker)) {
+        n->stir = true;
         release_complete(n, s);
+    }
 }
 
 static void store_failed(struct node *n, struct nlink *l, const struct store_op *op, enum err e)
@@ -507,6 +539,7 @@ static void store_failed(struct node *n, struct nlink *l, const struct store_op 
     } else {
         release_storage_failed(n, s, e);
     }
+    n->stir = true;
     node_wake_links(n);
 }
 
@@ -531,6 +564,6 @@ void exchange_stored(struct node *n, const struct event *ev)
     }
     if (l != NULL && l->phase == LINK_GONE && l->stores == 0)
         l->phase = LINK_FREE;
-    if (l != NULL)
-        l->ready = true;
+    if (l != NULL && link_live(l))
+        link_wake(n, l, WAKE_BLOCKS); /* there is room among the stores again */
 }

@@ -21,6 +21,7 @@
 
 #include "fwswarm/node.h"
 #include "fwswarm/wire.h"
+#include "swarm/bits.h"
 #include "swarm/known.h"
 #include "swarm/picker.h"
 #include "swarm/rate.h"
@@ -49,24 +50,30 @@
 #define LAN_BUCKET_RATE      20480u /* so that the bucket's least burst holds 32 packets */
 #define TABLE_SHARE          4u     /* announce table entries per known address */
 #define UPLOAD_SLOTS         4u
+#define CHOKED_UPLOADS       64u /* requests of a link that is not served, each to be rejected */
 #define LINKS_TARGET         16u
 #define HALF_OPEN_MAX        8u
 #define ASK_NONCE            16u
 
-/* A block asked of a link. */
+/* The end of a list in a pool. */
+#define LIST_END UINT16_MAX
+
+/* A block asked of a link.  All links share one pool; those of a link are a list, oldest first. */
 struct ask {
     uint32_t block;
-    uint16_t slot;
-    uint16_t late; /* its deadline passed: no longer counted as asked */
+    uint16_t prev, next;
+    uint8_t slot;
+    bool late;      /* its deadline passed: no longer counted as asked */
+    uint32_t lasts; /* from when it was asked to its deadline */
     usec deadline;
-    usec at;
 };
 
-/* A block that a link asked of us. */
+/* A block that a link asked of us; likewise. */
 struct upload {
     uint32_t block;
-    uint16_t slot;
-    uint16_t reject; /* answer with a reject */
+    uint16_t next;
+    uint8_t slot;
+    bool reject; /* answer with a reject */
 };
 
 /* One image on one link. */
@@ -85,6 +92,7 @@ struct stream {
     uint32_t told;         /* entries of slot.gained that it knows */
     uint32_t lost;         /* a piece to withdraw, or NONE */
     uint32_t far_have;     /* pieces it holds */
+    uint32_t lacking;      /* of them, those that are not held here */
     uint32_t served;       /* blocks served since unchoked */
     usec asked;            /* when it last asked us for a block */
     usec ask_at;           /* nothing is asked before: it rejected what it said it would serve */
@@ -99,9 +107,13 @@ struct stream {
     uint8_t *bits; /* pieces it holds, limits.pieces bits */
 };
 
-/* Values of nlink.ready.  Whatever happens sets it to true, which is READY_ALL; a link that said
- * all but blocks and requests is not asked again for the rest until something happens. */
-enum { READY_NOT, READY_ALL, READY_BLOCKS };
+/* What a link is woken for, so that it is not asked for all that it might say after each block. */
+enum {
+    WAKE_TALK = 1,    /* about itself, releases, objects, addresses */
+    WAKE_STREAMS = 2, /* what is held, wanted and served */
+    WAKE_BLOCKS = 4,  /* requests, rejects, blocks */
+    WAKE_ALL = 7,
+};
 
 /* A release that the other side says it holds. */
 struct offer {
@@ -118,7 +130,8 @@ struct nlink {
     uint32_t id;
     enum link_phase phase;
     bool dialled;
-    uint8_t ready; /* READY_ ...: may have something to send */
+    uint8_t wake; /* WAKE_ bits: may have something to send */
+    bool stalled; /* its queue does not move */
     bool hello_due, state_due, offer_due, ask_due, answer_due, agree_due, bye_due, close_due;
     bool bad_due; /* a bad_block to send before closing */
     bool origin;  /* a verify node */
@@ -154,10 +167,11 @@ struct nlink {
     struct sig far_answer_sig;
     uint8_t agree_hash[32], answer_hash[32];
     bool answered_joint;
-    uint32_t asks_count, uploads_count;
-    struct ask *asks;       /* limits.requests */
-    struct upload *uploads; /* limits.uploads, a ring */
-    uint32_t uploads_head;
+    uint32_t asks_count, asks_late; /* asked; of them, late */
+    uint16_t asks_head, asks_tail;
+    usec asks_due; /* no deadline of them is earlier */
+    uint32_t uploads_count;
+    uint16_t uploads_head, uploads_tail;
     struct {
         uint32_t block;
         uint16_t slot;
@@ -301,6 +315,16 @@ struct node {
     struct slot *slots;
     struct nlink *links;
     struct stream *streams; /* links x images */
+    /* By link: its id or 0; when it must be looked at; whether it is awake; whether its time may
+     * have changed since the last drain. */
+    uint32_t *link_ids;
+    usec *link_due;
+    uint64_t *awake, *touched; /* first bit highest */
+    usec links_due, other_due; /* the earliest of the links; of all else */
+    bool stir; /* more than blocks moved: storage, dialling and every time are looked at again */
+    struct ask *asks;
+    struct upload *uploads;
+    uint16_t asks_free, uploads_free;
     uint32_t links_count, next_link;
     /* Places in use lie below these: what is done for every message looks no further. */
     uint32_t links_top, slots_top;
@@ -345,7 +369,7 @@ struct node {
     } fresh;
     usec fresh_at, rehash_at, ready_at, bans_at;
     uint64_t cases[5], jointly, mismatches, bytes_up, bytes_down;
-    uint64_t queued;         /* bytes handed to all links and not yet sent */
+    uint64_t queued;         /* bytes handed to all links that are not stalled, and not yet sent */
     struct meter from_peers; /* payload from neighbours that are no origins */
     struct meter sending;    /* bytes that leave, all links */
     bool held_back;          /* blocks wait because enough is queued already */
@@ -365,18 +389,6 @@ static inline bool stream_live(const struct stream *s)
 {
     return s->open_sent && s->open_got;
 }
-static inline bool bit_get(const uint8_t *bits, uint32_t i)
-{
-    return (bits[i >> 3] & (0x80u >> (i & 7))) != 0;
-}
-static inline void bit_set(uint8_t *bits, uint32_t i)
-{
-    bits[i >> 3] = (uint8_t)(bits[i >> 3] | (0x80u >> (i & 7)));
-}
-static inline void bit_clear(uint8_t *bits, uint32_t i)
-{
-    bits[i >> 3] = (uint8_t)(bits[i >> 3] & ~(0x80u >> (i & 7)));
-}
 static inline bool link_live(const struct nlink *l)
 {
     return l->phase == LINK_HELLO || l->phase == LINK_READY;
@@ -385,6 +397,29 @@ static inline bool link_live(const struct nlink *l)
 static inline bool link_has_credit(const struct node *n, const struct nlink *l)
 {
     return l->queued < n->lim.window + CONTROL_ROOM;
+}
+/* The times of a link may have changed. */
+static inline void link_touch(struct node *n, const struct nlink *l)
+{
+    uint32_t i = link_index(n, l);
+    n->touched[i / 64] |= UINT64_C(1) << (63 - i % 64);
+}
+/* A link may have something to send. */
+static inline void link_wake(struct node *n, struct nlink *l, uint8_t what)
+{
+    uint32_t i = link_index(n, l);
+    l->wake |= what;
+    n->awake[i / 64] |= UINT64_C(1) << (63 - i % 64);
+    n->touched[i / 64] |= UINT64_C(1) << (63 - i % 64);
+}
+/* Asks of all links at once, late ones too; requests of all links that wait here. */
+static inline uint32_t asks_most(const struct limits *lim)
+{
+    return 2 * lim->store_ops;
+}
+static inline uint32_t uploads_most(const struct limits *lim)
+{
+    return 2 * UPLOAD_SLOTS * lim->uploads + CHOKED_UPLOADS * lim->links;
 }
 static inline struct bytes digest_bytes(const struct digest *d)
 {
@@ -564,7 +599,7 @@ bool ask_next(struct node *n, struct nlink *l, struct action *act, uint8_t *head
 void ask_time(struct node *n, struct nlink *l);
 usec ask_deadline(const struct node *n, const struct nlink *l);
 /* The index of an ask of this link, or NONE. */
-uint32_t ask_find(const struct nlink *l, uint32_t slot, uint32_t block);
+uint32_t ask_find(const struct node *n, const struct nlink *l, uint32_t slot, uint32_t block);
 void ask_remove(struct node *n, struct nlink *l, uint32_t i);
 void ask_cancel_elsewhere(struct node *n, const struct nlink *from, uint32_t slot, uint32_t block);
 /* A block came after so long: adjusts how many are asked ahead. */
@@ -585,9 +620,17 @@ uint32_t ask_proof_count(const struct geometry *g);
 /* ---- upload.c ---- */
 void upload_plan(struct node *n); /* choose whom to serve; called when something changed */
 usec upload_deadline(const struct node *n, const struct nlink *l);
+/* Must what was gained be said now? */
+bool upload_haves_due(const struct node *n, const struct slot *s, const struct stream *st);
 bool upload_next_control(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
 bool upload_next_reject(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
 bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
+/* Marks a link whose queue does not move. */
+void upload_time(struct node *n, struct nlink *l);
+/* Blocks that were held back while too much was queued may be sent. */
+void upload_resume(struct node *n);
+/* Drops all that a link asked for. */
+void uploads_clear(struct node *n, struct nlink *l);
 void upload_on_request(struct node *n, struct nlink *l, uint32_t slot, const struct msg_request *m);
 void upload_on_cancel(struct node *n, struct nlink *l, uint32_t slot, const struct msg_cancel *m);
 void upload_on_hash_request(struct node *n, struct nlink *l, const struct msg_hash_request *m);

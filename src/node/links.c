@@ -19,9 +19,8 @@
 struct nlink *link_find(struct node *n, uint32_t id)
 {
     for (uint32_t i = 0; i < n->links_top; i++) {
-        struct nlink *l = &n->links[i];
-        if (l->phase != LINK_FREE && l->phase != LINK_GONE && l->id == id)
-            return l;
+        if (n->link_ids[i] == id)
+            return id != 0 ? &n->links[i] : NULL;
     }
     return NULL;
 }
@@ -55,13 +54,11 @@ static struct nlink *link_slot(struct node *n)
 
 static void link_reset(struct node *n, struct nlink *l)
 {
-    struct ask *asks = l->asks;
-    struct upload *uploads = l->uploads;
     struct offer *offers = l->offers;
     memset(l, 0, sizeof(*l));
-    l->asks = asks;
-    l->uploads = uploads;
     l->offers = offers;
+    l->asks_head = l->asks_tail = LIST_END;
+    l->asks_due = USEC_NEVER;
     memset(offers, 0, sizeof(*offers) * n->lim.images);
     l->out_slot = l->in_slot = -1;
     l->window = 4; /* it grows with every block that comes in time */
@@ -169,13 +166,14 @@ void link_up(struct node *n, const struct event *ev)
     assert(l != NULL); /* the host keeps to limits.links */
     link_reset(n, l);
     l->id = ev->link;
+    n->link_ids[link_index(n, l)] = ev->link;
     l->who = ev->up.who;
     l->addr = ev->up.addr;
     l->dialled = ev->op != 0;
     l->phase = LINK_HELLO;
     l->since = l->heard = l->drained = l->spoke = n->now;
     l->origin = l->who.role == ROLE_VERIFY;
-    l->ready = true;
+    link_wake(n, l, WAKE_ALL);
     meter_init(&l->down, n->now);
     n->links_count++;
     if (link_index(n, l) >= n->links_top)
@@ -215,9 +213,14 @@ static void link_end(struct node *n, struct nlink *l, enum err why)
         known_down(&n->known, l->known, bad, n->now, &n->rng);
         l->known = NULL;
     }
-    n->queued -= l->queued;
+    n->queued -= l->stalled ? 0 : l->queued;
     l->queued = 0;
+    l->wake = 0;
+    n->link_ids[link_index(n, l)] = 0;
+    n->link_due[link_index(n, l)] = USEC_NEVER;
     n->links_count--;
+    if (n->held_back)
+        upload_resume(n);
     l->phase = l->stores > 0 ? LINK_GONE : LINK_FREE;
     while (n->links_top > 0 && n->links[n->links_top - 1].phase == LINK_FREE)
         n->links_top--;
@@ -254,7 +257,8 @@ void link_close(struct node *n, struct nlink *l, enum err e)
     l->close_err = e;
     l->bye_due = true;
     l->close_due = true;
-    l->ready = true;
+    link_wake(n, l, WAKE_ALL);
+    n->stir = true;
 }
 
 void links_rejudge(struct node *n)
@@ -269,31 +273,23 @@ void links_rejudge(struct node *n)
     }
 }
 
-/* Links that kept blocks back while too much was queued may send them. */
-static void wake_held_back(struct node *n)
-{
-    n->held_back = false;
-    for (uint32_t i = 0; i < n->links_top; i++) {
-        struct nlink *l = &n->links[i];
-        if (l->uploads_count > 0 && l->ready == READY_NOT)
-            l->ready = READY_BLOCKS;
-    }
-}
-
 void link_sent(struct node *n, const struct event *ev)
 {
     struct nlink *l = link_find(n, ev->link);
     if (l == NULL)
         return;
     assert(l->queued >= ev->sent.bytes);
+    bool had_credit = link_has_credit(n, l);
+    n->queued -= l->stalled ? 0 : l->queued;
+    l->stalled = false;
     l->queued -= ev->sent.bytes;
+    n->queued += l->queued;
     l->answer_left -= ev->sent.bytes < l->answer_left ? ev->sent.bytes : l->answer_left;
-    n->queued -= ev->sent.bytes;
     meter_add(&n->sending, n->now, ev->sent.bytes);
-    if (n->held_back)
-        wake_held_back(n);
     l->drained = n->now;
-    l->ready = true;
+    if (n->held_back)
+        upload_resume(n);
+    link_wake(n, l, had_credit && l->gets_count == 0 ? WAKE_BLOCKS : WAKE_ALL);
 }
 
 /* ---- messages in ---- */
@@ -322,7 +318,7 @@ static void on_hello(struct node *n, struct nlink *l, const struct msg_hello *m)
     l->offer_next = 0;
     l->withdrawn_next = 0;
     l->ask_due = n->conf.role == ROLE_NORMAL || n->conf.role == ROLE_GATEWAY;
-    l->ready = true;
+    link_wake(n, l, WAKE_ALL);
     if (!l->dialled)
         peers_linked_from(n, l);
     for (uint32_t s = 0; s < n->lim.images; s++) {
@@ -356,7 +352,7 @@ static void on_open(struct node *n, struct nlink *l, const struct msg_open *m)
     struct slot *s = release_by_manifest(n, &id);
     if (s != NULL)
         exchange_resolve(n, l, (uint32_t)(s - n->slots));
-    l->ready = true;
+    link_wake(n, l, WAKE_ALL);
 }
 
 static void on_shut(struct node *n, struct nlink *l, const struct msg_shut *m)
@@ -419,8 +415,6 @@ static bool dispatch_release(struct node *n, struct nlink *l, const struct wire_
         on_hello(n, l, &m->hello);
     else if (m->id == MSG_open)
         on_open(n, l, &m->open);
-    else if (m->id == MSG_select)
-        l->in_slot = m->select.slot;
     else if (m->id == MSG_shut)
         on_shut(n, l, &m->shut);
     else if (m->id == MSG_offer)
@@ -467,8 +461,14 @@ static bool dispatch_object(struct node *n, struct nlink *l, const struct wire_m
 static void dispatch(struct node *n, struct nlink *l, const struct wire_msg *m,
                      const struct event *ev)
 {
-    if (dispatch_release(n, l, m) || dispatch_object(n, l, m, ev))
+    if (m->id == MSG_select) {
+        l->in_slot = m->select.slot;
         return;
+    }
+    if (dispatch_release(n, l, m) || dispatch_object(n, l, m, ev)) {
+        n->stir = true;
+        return;
+    }
     if (m->id == MSG_hash_request)
         upload_on_hash_request(n, l, &m->hash_request);
     else if (m->id == MSG_hashes || m->id == MSG_hash_reject)
@@ -513,8 +513,9 @@ void link_emit(struct node *n, struct nlink *l, struct action *act, uint8_t *hea
     if (l->queued == 0)
         l->drained = n->now;
     l->queued += act->head_len + span.len;
-    n->queued += act->head_len + span.len;
+    n->queued += l->stalled ? 0 : act->head_len + span.len;
     l->spoke = n->now;
+    link_touch(n, l);
 }
 
 static void emit(struct node *n, struct nlink *l, struct action *act, uint8_t *head,
@@ -680,17 +681,23 @@ bool link_next(struct node *n, struct nlink *l, struct action *act, uint8_t *hea
     if (l->phase == LINK_CLOSING)
         return next_closing(n, l, act, head);
     if (!link_live(l) || !link_has_credit(n, l))
-        return false;
-    if (next_greeting(n, l, act, head))
-        return true;
+        return false; /* when there is credit again, it is woken for all */
+    if (l->wake & WAKE_TALK) {
+        if (next_greeting(n, l, act, head))
+            return true;
+        if (l->phase != LINK_READY)
+            return false;
+        if (next_version(n, l, act, head) || objects_next(n, l, act, head) ||
+            wants_next(n, l, act, head) || next_peers(n, l, act, head))
+            return true;
+        l->wake &= (uint8_t)~WAKE_TALK;
+    }
     if (l->phase != LINK_READY)
         return false;
-    if (l->ready == READY_ALL) {
-        if (next_version(n, l, act, head) || objects_next(n, l, act, head) ||
-            wants_next(n, l, act, head) || next_peers(n, l, act, head) ||
-            upload_next_control(n, l, act, head))
+    if (l->wake & WAKE_STREAMS) {
+        if (upload_next_control(n, l, act, head))
             return true;
-        l->ready = READY_BLOCKS;
+        l->wake &= (uint8_t)~WAKE_STREAMS;
     }
     if (upload_next_reject(n, l, act, head) || ask_next(n, l, act, head))
         return true;
@@ -739,6 +746,7 @@ void link_time(struct node *n, struct nlink *l)
         l->state_due = true;
         l->spoke = n->now;
     }
-    l->ready = true;
+    link_wake(n, l, WAKE_ALL);
+    upload_time(n, l);
     ask_time(n, l);
 }

@@ -82,17 +82,23 @@ static void carve_links(struct node *n, struct carve *c, const struct limits *li
     }
 }
 
-/* Rings that are written before they are read.  They stay untouched until then, so that a host's
- * memory for links that do not come is never taken. */
-static void carve_rings(struct node *n, struct carve *c, const struct limits *lim)
+static size_t link_words(const struct limits *lim)
 {
-    for (uint32_t i = 0; i < lim->links; i++) {
-        void *asks = carve(c, sizeof(struct ask) * lim->requests);
-        void *uploads = carve(c, sizeof(struct upload) * lim->uploads);
-        if (n != NULL) {
-            n->links[i].asks = asks;
-            n->links[i].uploads = uploads;
-        }
+    return (lim->links + 63) / 64;
+}
+
+/* What is looked at for every event, side by side. */
+static void carve_index(struct node *n, struct carve *c, const struct limits *lim)
+{
+    void *awake = carve(c, sizeof(uint64_t) * link_words(lim));
+    void *touched = carve(c, sizeof(uint64_t) * link_words(lim));
+    void *ids = carve(c, sizeof(uint32_t) * lim->links);
+    void *due = carve(c, sizeof(usec) * lim->links);
+    if (n != NULL) {
+        n->awake = awake;
+        n->touched = touched;
+        n->link_ids = ids;
+        n->link_due = due;
     }
 }
 
@@ -120,10 +126,16 @@ static size_t lay_out(void *mem, const struct limits *lim, struct node **out, si
         bans_init(&n->bans, bans, lim->bans);
         table_init(&n->table, table, lim->known * TABLE_SHARE);
     }
+    carve_index(n, &c, lim);
     carve_slots(n, &c, lim);
     carve_links(n, &c, lim);
     *cleared = c.used;
-    carve_rings(n, &c, lim);
+    void *asks = carve(&c, sizeof(struct ask) * asks_most(lim));
+    void *uploads = carve(&c, sizeof(struct upload) * uploads_most(lim));
+    if (n != NULL) {
+        n->asks = asks;
+        n->uploads = uploads;
+    }
     if (out != NULL)
         *out = n;
     return (c.used + 15) & ~(size_t)15;
@@ -153,6 +165,13 @@ struct node *node_init(void *mem, const struct limits *lim, const struct node_co
     (void)lay_out(mem, lim, &n, &cleared);
     for (uint32_t i = 0; i < lim->store_ops; i++)
         n->ops[i].index = i + 1;
+    for (uint32_t i = 0; i < asks_most(lim); i++)
+        n->asks[i].next = i + 1 < asks_most(lim) ? (uint16_t)(i + 1) : LIST_END;
+    for (uint32_t i = 0; i < uploads_most(lim); i++)
+        n->uploads[i].next = i + 1 < uploads_most(lim) ? (uint16_t)(i + 1) : LIST_END;
+    for (uint32_t i = 0; i < lim->links; i++)
+        n->link_due[i] = USEC_NEVER;
+    n->links_due = n->other_due = USEC_NEVER;
     n->conf = *conf;
     n->log = log;
     rng_init(&n->rng, seed);
@@ -208,7 +227,7 @@ void node_delete(struct node *n, uint32_t object)
 void node_wake_links(struct node *n)
 {
     for (uint32_t i = 0; i < n->links_top; i++)
-        n->links[i].ready = true;
+        link_wake(n, &n->links[i], WAKE_ALL);
 }
 
 /* ---- start ---- */
@@ -376,13 +395,18 @@ static void order(struct node *n, const struct event *ev)
 static void timers(struct node *n)
 {
     for (uint32_t i = 0; i < n->links_top; i++) {
-        if (n->links[i].phase != LINK_FREE)
-            link_time(n, &n->links[i]);
+        if (n->now < n->link_due[i])
+            continue;
+        link_touch(n, &n->links[i]);
+        link_time(n, &n->links[i]);
     }
     upload_plan(n);
+    peers_time(n);
+    if (n->now < n->other_due)
+        return;
+    n->stir = true;
     wants_time(n);
     install_time(n);
-    peers_time(n);
     if (n->conf.lan && n->loaded)
         lan_time(n);
     if (n->now >= n->poll_at) {
@@ -402,6 +426,9 @@ void node_step(struct node *n, const struct event *ev)
     assert(n->started || ev->type == EV_START);
     n->now = ev->now;
     n->log->now_us = ev->now;
+    /* For each message, store or departure of a block it is known what may change. */
+    if (ev->type != EV_MSG && ev->type != EV_SENT && ev->type != EV_STORED && ev->type != EV_TIME)
+        n->stir = true;
     switch (ev->type) {
     case EV_START:
         start(n, &ev->start);
@@ -527,25 +554,81 @@ static bool next_tell(struct node *n, struct action *act)
     return true;
 }
 
+/* The first link from `from` on that is awake, round the table; NONE: all sleep. */
+static uint32_t next_awake(const struct node *n, uint32_t from)
+{
+    uint32_t words = (uint32_t)link_words(&n->lim);
+    if (from >= n->lim.links)
+        from = 0;
+    /* The first word is looked at twice: from its middle on, and as a whole. */
+    uint64_t mask = UINT64_MAX >> (from % 64);
+    for (uint32_t k = 0; k <= words; k++) {
+        uint32_t w = (from / 64 + k) % words;
+        uint64_t set = n->awake[w] & mask;
+        if (set != 0)
+            return w * 64 + bits_pop(&set);
+        mask = UINT64_MAX;
+    }
+    return NONE;
+}
+
 static bool next_link(struct node *n, struct action *act, uint8_t *head)
 {
-    for (uint32_t i = 0; i < n->links_top; i++) {
-        if (n->next_link >= n->links_top)
-            n->next_link = 0;
-        struct nlink *l = &n->links[n->next_link];
-        if (l->ready && l->phase != LINK_FREE) {
-            if (link_next(n, l, act, head)) {
-                /* Blocks go round the links one at a time; small messages stay with their link, so
-                 * that they share a record. */
-                if (act->type == ACT_SEND && act->send.span.len > 0)
-                    n->next_link++;
-                return true;
-            }
-            l->ready = READY_NOT;
+    for (;;) {
+        uint32_t i = next_awake(n, n->next_link);
+        if (i == NONE)
+            return false;
+        struct nlink *l = &n->links[i];
+        n->next_link = i;
+        if (l->phase != LINK_FREE && link_next(n, l, act, head)) {
+            /* Blocks go round the links one at a time; small messages stay with their link, so that
+             * they share a record. */
+            if (act->type == ACT_SEND && act->send.span.len > 0)
+                n->next_link++;
+            return true;
         }
+        l->wake = 0;
+        n->awake[i / 64] &= ~(UINT64_C(1) << (63 - i % 64));
         n->next_link++;
     }
-    return false;
+}
+
+static usec earlier(usec a, usec b)
+{
+    return a < b ? a : b;
+}
+
+static void settle_link(struct node *n, uint32_t i)
+{
+    const struct nlink *l = &n->links[i];
+    n->link_due[i] = l->phase != LINK_FREE ? link_deadline(n, l) : USEC_NEVER;
+}
+
+/* After a drain: when must what was touched be looked at again? */
+static void settle(struct node *n)
+{
+    bool any = n->stir;
+    for (uint32_t w = 0; w < link_words(&n->lim); w++) {
+        uint64_t set = n->touched[w];
+        n->touched[w] = 0;
+        any = any || set != 0;
+        while (set != 0 && !n->stir)
+            settle_link(n, w * 64 + bits_pop(&set));
+    }
+    if (n->stir) {
+        for (uint32_t i = 0; i < n->links_top; i++)
+            settle_link(n, i);
+        usec t = earlier(n->poll_at, peers_deadline(n));
+        t = earlier(t, wants_deadline(n));
+        t = earlier(t, install_deadline(n));
+        n->other_due = n->conf.lan ? earlier(t, lan_deadline(n)) : t;
+        n->stir = false;
+    }
+    if (!any)
+        return;
+    n->links_due = USEC_NEVER;
+    for (uint32_t i = 0; i < n->links_top; i++)
+        n->links_due = earlier(n->links_due, n->link_due[i]);
 }
 
 bool node_next(struct node *n, struct action *act, uint8_t head[static HEAD_MAX])
@@ -555,35 +638,22 @@ bool node_next(struct node *n, struct action *act, uint8_t head[static HEAD_MAX]
         return true;
     if (!n->loaded)
         return false;
-    if (release_next(n, act))
-        return true;
-    if (n->conf.lan && lan_next(n, act, head))
-        return true;
-    if (peers_next_dial(n, act))
-        return true;
-    return next_link(n, act, head);
-}
-
-static usec earlier(usec a, usec b)
-{
-    return a < b ? a : b;
+    for (bool stir = true; stir;) {
+        stir = n->stir;
+        if (stir && (release_next(n, act) || (n->conf.lan && lan_next(n, act, head)) ||
+                     peers_next_dial(n, act)))
+            return true;
+        if (next_link(n, act, head))
+            return true;
+        stir = n->stir && !stir; /* it came about just now */
+    }
+    settle(n);
+    return false;
 }
 
 usec node_deadline(const struct node *n)
 {
-    if (!n->loaded)
-        return USEC_NEVER;
-    usec t = n->poll_at;
-    for (uint32_t i = 0; i < n->links_top; i++) {
-        if (n->links[i].phase != LINK_FREE)
-            t = earlier(t, link_deadline(n, &n->links[i]));
-    }
-    t = earlier(t, peers_deadline(n));
-    t = earlier(t, wants_deadline(n));
-    t = earlier(t, install_deadline(n));
-    if (n->conf.lan)
-        t = earlier(t, lan_deadline(n));
-    return t;
+    return n->loaded ? earlier(n->links_due, n->other_due) : USEC_NEVER;
 }
 
 const struct trust *node_trust(const struct node *n)

@@ -16,7 +16,7 @@ void objects_on_get(struct node *n, struct nlink *l, const struct msg_get *m)
         return;
     }
     l->gets[l->gets_count++] = *m;
-    l->ready = true;
+    link_wake(n, l, WAKE_ALL);
 }
 
 static uint32_t withdrawal_index(const struct node *n, const struct digest *id)

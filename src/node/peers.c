@@ -150,7 +150,7 @@ void peers_on_want(struct node *n, struct nlink *l, const struct msg_want_peers 
     struct stream *st = stream_of(n, link_index(n, l), (uint32_t)(s - n->slots));
     st->peers_reply = true;
     st->peers_want = m->count;
-    l->ready = true;
+    link_wake(n, l, WAKE_ALL);
 }
 
 void peers_build_reply(struct node *n, struct nlink *l, uint32_t slot, struct wire_msg *m,

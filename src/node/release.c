@@ -105,6 +105,7 @@ void release_set_state(struct node *n, struct slot *s, enum release_state state)
              slot_index(n, s), s->m.version, s->m.sequence, release_state_name(state));
     s->state = state;
     s->since = n->now;
+    n->stir = true;
     node_save(n, object_id(OBJ_RELEASE, slot_index(n, s)), (struct bytes){NULL, 0});
 }
 

@@ -34,6 +34,35 @@ bool upload_select(struct node *n, struct nlink *l, uint32_t slot, struct action
     return true;
 }
 
+/* ---- what waits ---- */
+
+/* Behind the others of its link; there is room. */
+static void upload_push(struct node *n, struct nlink *l, uint32_t slot, uint32_t block, bool reject)
+{
+    uint16_t i = n->uploads_free;
+    assert(i != LIST_END);
+    n->uploads_free = n->uploads[i].next;
+    n->uploads[i] =
+        (struct upload){.block = block, .next = LIST_END, .slot = (uint8_t)slot, .reject = reject};
+    if (l->uploads_count++ == 0)
+        l->uploads_head = i;
+    else
+        n->uploads[l->uploads_tail].next = i;
+    l->uploads_tail = i;
+}
+
+static struct upload upload_pop(struct node *n, struct nlink *l)
+{
+    assert(l->uploads_count > 0);
+    uint16_t i = l->uploads_head;
+    struct upload u = n->uploads[i];
+    l->uploads_head = u.next;
+    l->uploads_count--;
+    n->uploads[i].next = n->uploads_free;
+    n->uploads_free = i;
+    return u;
+}
+
 /* ---- whom to serve ---- */
 
 /* Lower = more deprived.  What we served counts too, so that nobody gains by hiding what it has. */
@@ -90,7 +119,7 @@ void upload_plan(struct node *n)
                 st->unchoked = false;
                 st->turned = n->now;
                 n->unchoked--;
-                n->links[i].ready = true;
+                link_wake(n, &n->links[i], WAKE_ALL);
             }
         }
     }
@@ -100,7 +129,7 @@ void upload_plan(struct node *n)
         st->turned = n->now;
         st->served = 0;
         n->unchoked++;
-        n->links[link].ready = true;
+        link_wake(n, &n->links[link], WAKE_ALL);
     }
 }
 
@@ -130,13 +159,17 @@ void upload_stream_gone(struct node *n, struct nlink *l, uint32_t slot)
         st->unchoked = false;
         n->unchoked--;
     }
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < l->uploads_count; i++) {
-        struct upload u = l->uploads[(l->uploads_head + i) % n->lim.uploads];
+    for (uint32_t left = l->uploads_count; left > 0; left--) {
+        struct upload u = upload_pop(n, l);
         if (u.slot != slot)
-            l->uploads[(l->uploads_head + kept++) % n->lim.uploads] = u;
+            upload_push(n, l, u.slot, u.block, u.reject);
     }
-    l->uploads_count = kept;
+}
+
+void uploads_clear(struct node *n, struct nlink *l)
+{
+    while (l->uploads_count > 0)
+        (void)upload_pop(n, l);
 }
 
 /* ---- requests in ---- */
@@ -151,26 +184,29 @@ void upload_on_request(struct node *n, struct nlink *l, uint32_t slot, const str
         link_close(n, l, E_RANGE);
         return;
     }
-    if (l->uploads_count == n->lim.uploads) {
+    bool crossed = !st->unchoked && st->turned != 0 && n->now < st->turned + CHOKE_GRACE;
+    bool served = st->unchoked || crossed;
+    /* The pool has room for all that may wait of those that are served, and a little of the rest.
+     */
+    uint32_t most = served ? n->lim.uploads : CHOKED_UPLOADS;
+    if (l->uploads_count >= most || n->uploads_free == LIST_END) {
         if (++l->faults > n->lim.uploads)
             link_close(n, l, E_FLOOD);
         return;
     }
     st->asked = n->now;
-    bool crossed = !st->unchoked && st->turned != 0 && n->now < st->turned + CHOKE_GRACE;
-    bool refuse = (!st->unchoked && !crossed) || !picker_has(s->picker, m->piece);
-    uint32_t at = (l->uploads_head + l->uploads_count++) % n->lim.uploads;
-    l->uploads[at] = (struct upload){block, (uint16_t)slot, refuse};
+    upload_push(n, l, slot, block, !served || !picker_has(s->picker, m->piece));
 }
 
 void upload_on_cancel(struct node *n, struct nlink *l, uint32_t slot, const struct msg_cancel *m)
 {
     const struct slot *s = &n->slots[slot];
     uint32_t block = m->piece * s->geo.piece_blocks + m->begin / BLOCK_LEN;
-    for (uint32_t i = 0; i < l->uploads_count; i++) {
-        struct upload *u = &l->uploads[(l->uploads_head + i) % n->lim.uploads];
+    for (uint32_t i = l->uploads_head, left = l->uploads_count; left > 0; left--) {
+        struct upload *u = &n->uploads[i];
         if (u->slot == slot && u->block == block)
-            u->reject = 1;
+            u->reject = true;
+        i = u->next;
     }
 }
 
@@ -195,7 +231,7 @@ void upload_on_hash_request(struct node *n, struct nlink *l, const struct msg_ha
             return;
         }
         st->chunk_in[st->chunk_in_count++] = m->index / CHUNK_BLOCKS;
-        l->ready = true;
+        link_wake(n, l, WAKE_ALL);
         return;
     }
     l->faults++; /* it crossed a shut of ours */
@@ -210,6 +246,7 @@ void upload_on_bad_block(struct node *n, struct nlink *l, uint32_t slot, uint32_
         l->sent[i].slot = 0; /* once per index */
         if (s->recheck == NONE)
             s->recheck = block;
+        n->stir = true;
         return;
     }
     if (++l->false_claims >= FALSE_CLAIMS_MAX)
@@ -265,7 +302,7 @@ static void build_greeting(const struct slot *s, struct wire_msg *m)
     }
 }
 
-static bool haves_due(const struct node *n, const struct slot *s, const struct stream *st)
+bool upload_haves_due(const struct node *n, const struct slot *s, const struct stream *st)
 {
     uint32_t untold = s->gained_count - st->told;
     if (untold == 0)
@@ -289,7 +326,7 @@ static void build_haves(const struct slot *s, struct stream *st, struct wire_msg
         memset(map, 0, HAVES_MAP);
         uint32_t first = low & ~7u;
         for (uint32_t i = st->told; i < s->gained_count; i++)
-            bit_set(map, s->gained[i] - first);
+            bits_set(map, s->gained[i] - first);
         m->id = MSG_haves;
         m->haves.first = first;
         m->haves.map = bytes_of(map, (high - first) / 8 + 1);
@@ -338,7 +375,7 @@ static bool stream_says(struct node *n, uint32_t slot, struct stream *st, struct
     if (far_complete) {
         st->told = s->gained_count;
         st->haves_at = USEC_NEVER;
-    } else if (haves_due(n, s, st)) {
+    } else if (upload_haves_due(n, s, st)) {
         if (build)
             build_haves(s, st, m, map);
         return true;
@@ -376,14 +413,13 @@ bool upload_next_reject(struct node *n, struct nlink *l, struct action *act, uin
 {
     if (l->uploads_count == 0)
         return false;
-    struct upload u = l->uploads[l->uploads_head];
+    struct upload u = n->uploads[l->uploads_head];
     const struct slot *s = &n->slots[u.slot];
     if (!u.reject && picker_has(s->picker, u.block / s->geo.piece_blocks))
         return false;
     if (upload_select(n, l, u.slot, act, head))
         return true;
-    l->uploads_head = (l->uploads_head + 1) % n->lim.uploads;
-    l->uploads_count--;
+    (void)upload_pop(n, l);
     struct wire_msg m;
     memset(&m, 0, sizeof(m));
     m.id = MSG_reject;
@@ -440,9 +476,11 @@ bool upload_next_control(struct node *n, struct nlink *l, struct action *act, ui
 }
 
 /* When a link whose queue does not move counts as stalled: after many times what its queue should
- * take. */
+ * take.  Looked at first when that can be, and then exactly. */
 static usec stalls_at(const struct node *n, const struct nlink *l)
 {
+    if (n->now < l->drained + STALL_SHORTEST)
+        return l->drained + STALL_SHORTEST;
     struct meter m = n->sending;
     uint64_t rate = meter_rate(&m, n->now);
     usec wait = rate > 0 ? l->queued * 8 * SEC / rate : STALL_LONGEST;
@@ -451,23 +489,33 @@ static usec stalls_at(const struct node *n, const struct nlink *l)
     return l->drained + (wait > STALL_SHORTEST ? wait : STALL_SHORTEST);
 }
 
-static bool stalled(const struct node *n, const struct nlink *l)
+void upload_resume(struct node *n)
 {
-    return l->queued > 0 && n->now >= stalls_at(n, l);
+    n->held_back = false;
+    for (uint32_t i = 0; i < n->links_top; i++) {
+        struct nlink *l = &n->links[i];
+        if (l->uploads_count > 0 && !l->stalled)
+            link_wake(n, l, WAKE_BLOCKS);
+    }
+}
+
+/* A neighbour that does not read keeps nobody waiting. */
+void upload_time(struct node *n, struct nlink *l)
+{
+    if (l->stalled || l->queued == 0 || n->now < stalls_at(n, l))
+        return;
+    l->stalled = true;
+    n->queued -= l->queued;
+    if (n->held_back)
+        upload_resume(n);
 }
 
 /* No more than a quarter of a second of sending is queued, so that a slow uplink does not keep its
- * own requests waiting behind blocks.  A neighbour that does not read keeps nobody waiting. */
+ * own requests waiting behind blocks. */
 static bool queue_short(struct node *n)
 {
-    uint64_t enough = meter_rate(&n->sending, n->now) / 4, queued = n->queued;
-    if (enough < QUEUE_LEAST)
-        enough = QUEUE_LEAST;
-    for (uint32_t i = 0; i < n->links_top && queued >= enough; i++) {
-        if (link_live(&n->links[i]) && stalled(n, &n->links[i]))
-            queued -= n->links[i].queued;
-    }
-    return queued < enough;
+    uint64_t enough = meter_rate(&n->sending, n->now) / 4;
+    return n->queued < (enough < QUEUE_LEAST ? QUEUE_LEAST : enough);
 }
 
 /* When an idle place must be looked at again, or a queue that keeps others waiting. */
@@ -480,10 +528,11 @@ usec upload_deadline(const struct node *n, const struct nlink *l)
         if (st->unchoked && since + IDLE_TIME > n->now && since + IDLE_TIME < t)
             t = since + IDLE_TIME;
     }
-    if (n->held_back && l->queued > 0) {
-        usec d = stalls_at(n, l);
-        if (d > n->now && d < t)
-            t = d;
+    if (l->queued > 0 && !l->stalled) {
+        /* The rate that it follows from changes meanwhile. */
+        usec d = stalls_at(n, l), look = n->now + STALL_SHORTEST;
+        d = d < look ? d : look;
+        t = d < t ? d : t;
     }
     return t;
 }
@@ -492,16 +541,17 @@ bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint
 {
     if (l->uploads_count == 0 || !bucket_ready(&n->up, n->now))
         return false;
-    if (stalled(n, l) || !queue_short(n)) {
+    if (n->held_back || l->stalled)
+        return false;
+    if (!queue_short(n)) {
         n->held_back = true;
         return false;
     }
-    struct upload u = l->uploads[l->uploads_head];
+    struct upload u = n->uploads[l->uploads_head];
     struct slot *s = &n->slots[u.slot];
     if (upload_select(n, l, u.slot, act, head))
         return true;
-    l->uploads_head = (l->uploads_head + 1) % n->lim.uploads;
-    l->uploads_count--;
+    (void)upload_pop(n, l);
     uint32_t len = geometry_block_len(&s->geo, u.block);
     bucket_take(&n->up, n->now, len);
     struct stream *st = stream_of(n, link_index(n, l), u.slot);
@@ -522,6 +572,6 @@ bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint
     st->served_total++;
     rotate(n, u.slot, st);
     if (st->unchoked != st->unchoked_sent)
-        l->ready = true;
+        link_wake(n, l, WAKE_STREAMS);
     return true;
 }

@@ -34,7 +34,7 @@ void version_ask_all(struct node *n)
             continue;
         l->asked = false; /* an old question without an answer does not stand in the way */
         l->ask_due = true;
-        l->ready = true;
+        link_wake(n, l, WAKE_ALL);
     }
 }
 
@@ -127,7 +127,7 @@ void version_on_ask(struct node *n, struct nlink *l, const struct msg_ask *m)
     memcpy(l->far_version, m->version.p, m->version.n);
     l->far_ask.version = bytes_of(l->far_version, m->version.n);
     l->answer_due = true;
-    l->ready = true;
+    link_wake(n, l, WAKE_ALL);
 }
 
 static void count_case(struct node *n, const struct nlink *l, uint32_t which, const char *name)
@@ -268,7 +268,7 @@ void version_on_answer(struct node *n, struct nlink *l, const struct msg_answer 
         l->agree_due = true;
         n->jointly++;
     }
-    l->ready = true;
+    link_wake(n, l, WAKE_ALL);
     install_fresh_answer(n, l);
 }
 

@@ -69,7 +69,7 @@ static void want(struct node *n, struct nlink *l, uint8_t kind, uint32_t number,
                        .link = link_index(n, l),
                        .tries = tries,
                        .deadline = n->now + WANT_TIMEOUT};
-    l->ready = true;
+    link_wake(n, l, WAKE_ALL);
 }
 
 void wants_manifest(struct node *n, struct nlink *l, const struct digest *id)

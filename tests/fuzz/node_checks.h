@@ -31,6 +31,63 @@ static void check_stream(const struct nlink *l, uint32_t s, uint32_t *unchoked, 
     assert(st->chunk_in_count <= PENDING_CHUNKS);
 }
 
+/* The lists of a link lie in pools that all links share. */
+static void check_lists(const struct node *n, const struct nlink *l, uint32_t *asks)
+{
+    uint32_t count = 0, late = 0;
+    if (l->phase == LINK_GONE)
+        return;
+    for (uint32_t i = l->asks_head, prev = LIST_END; i != LIST_END; i = n->asks[i].next) {
+        const struct ask *a = &n->asks[i];
+        assert(a->prev == prev && ++count <= l->asks_count);
+        assert(a->block < n->slots[a->slot].geo.blocks);
+        usec due = a->late ? a->deadline + 30 * SEC : a->deadline;
+        assert(l->asks_due <= due);
+        late += a->late;
+        *asks += !a->late;
+        prev = i;
+    }
+    assert(count == l->asks_count && late == l->asks_late);
+    for (uint32_t i = l->uploads_head, left = l->uploads_count; left > 0; left--) {
+        assert(n->uploads[i].block < n->slots[n->uploads[i].slot].geo.blocks);
+        i = n->uploads[i].next;
+    }
+}
+
+/* Every place of a pool is free or in one link's list. */
+static void check_pools(const struct node *n)
+{
+    uint32_t asks = 0, uploads = 0;
+    for (uint32_t i = 0; i < w.lim.links; i++) {
+        if (n->links[i].phase == LINK_FREE || n->links[i].phase == LINK_GONE)
+            continue;
+        asks += n->links[i].asks_count;
+        uploads += n->links[i].uploads_count;
+    }
+    for (uint32_t i = n->asks_free; i != LIST_END; i = n->asks[i].next)
+        asks++;
+    for (uint32_t i = n->uploads_free; i != LIST_END; i = n->uploads[i].next)
+        uploads++;
+    assert(asks == asks_most(&w.lim) && uploads == uploads_most(&w.lim));
+}
+
+/* A time that was kept from an earlier drain is never later than the exact one. */
+static void check_times(const struct node *n)
+{
+    for (uint32_t i = 0; n->loaded && i < n->links_top; i++) {
+        const struct nlink *l = &n->links[i];
+        usec exact = l->phase != LINK_FREE ? link_deadline(n, l) : USEC_NEVER;
+        /* Except that a queue stalls by a rate, which changes by itself. */
+        assert(n->link_due[i] <= exact || (l->queued > 0 && !l->stalled));
+        assert(n->links_due <= n->link_due[i]);
+        assert(n->link_ids[i] == (l->phase == LINK_FREE || l->phase == LINK_GONE ? 0 : l->id));
+    }
+    if (!n->loaded)
+        return;
+    usec other = wants_deadline(n), install = install_deadline(n);
+    assert(n->other_due <= other && n->other_due <= install);
+}
+
 static void check_links(void)
 {
     const struct node *n = w.n;
@@ -43,7 +100,7 @@ static void check_links(void)
         if (l->phase != LINK_GONE) {
             const struct hlink *h = hlink_by_id(l->id);
             live++;
-            queued += l->queued;
+            queued += l->stalled ? 0 : l->queued;
             assert(h != NULL && h->unsent == l->queued);
             known += l->known != NULL;
         }
@@ -52,14 +109,7 @@ static void check_links(void)
         assert(l->asks_count <= w.lim.requests && l->uploads_count <= w.lim.uploads);
         assert(l->far_count <= FAR_OPENS && l->gets_count <= PENDING_GETS);
         assert(l->cancels_count <= CANCELS);
-        for (uint32_t k = 0; k < l->asks_count; k++) {
-            asks += !l->asks[k].late;
-            assert(l->asks[k].block < n->slots[l->asks[k].slot].geo.blocks);
-        }
-        for (uint32_t k = 0; k < l->uploads_count; k++) {
-            const struct upload *u = &l->uploads[(l->uploads_head + k) % w.lim.uploads];
-            assert(u->block < n->slots[u->slot].geo.blocks);
-        }
+        check_lists(n, l, &asks);
         for (uint32_t k = 0; k < l->cancels_count; k++)
             assert(l->cancels[k].block < n->slots[l->cancels[k].slot].geo.blocks);
         for (uint32_t s = 0; s < SLOTS; s++)
@@ -73,6 +123,8 @@ static void check_links(void)
         dialling += n->known.entry[i].dialling;
     }
     assert(linked == known && dialling == n->dials_count && n->dials_count == w.dials);
+    check_pools(n);
+    check_times(n);
 }
 
 static void check_slots(void)
