@@ -226,12 +226,16 @@ static void print_json(const struct world *w, const struct figures *f, usec wall
     printf("\"events_per_s\": %" PRIu64 ", \"peak_rss_bytes\": %" PRIu64 ", \"node_bytes\": %zu, ",
            f->per_second, f->peak_rss, w->node_bytes);
     printf("\"trace_hash\": \"%016" PRIx64 "\", \"faults\": %u, ", w->trace_hash, f->struck);
+    printf("\"interrupted\": %s, ", w->interrupted ? "true" : "false");
     print_violations(w);
     printf("}\n");
 }
 
 static void print_text(const struct world *w, const struct figures *f, usec wall)
 {
+    if (w->interrupted)
+        printf("interrupted after %" PRIu64 ".%03" PRIu64 " simulated seconds\n", w->now / SEC,
+               w->now % SEC / 1000);
     printf("%u of %u devices complete, %u installed and confirmed it, seed %" PRIu64 "\n",
            f->completed, w->devices, f->confirmed, w->scn.seed);
     if (f->fetched > 0)
@@ -258,13 +262,13 @@ static void print_text(const struct world *w, const struct figures *f, usec wall
     }
 }
 
-void report_progress(const struct world *w, usec wall)
+void report_progress(const struct world *w, usec wall, bool live)
 {
     fprintf(stderr,
-            "\r%" PRIu64 ".%" PRIu64 " s simulated, %u of %u complete, %" PRIu64
-            "k events, %" PRIu64 " s   ",
-            w->now / SEC, w->now % SEC / 100000, w->devices - w->unheld, w->devices,
-            w->steps / 1000, wall / SEC);
+            "%s%" PRIu64 ".%" PRIu64 " s simulated, %u of %u complete, %" PRIu64
+            "k events, %" PRIu64 " s%s",
+            live ? "\r" : "", w->now / SEC, w->now % SEC / 100000, w->devices - w->unheld,
+            w->devices, w->steps / 1000, wall / SEC, live ? "   " : "\n");
 }
 
 void report_result(const struct world *w, usec wall)

@@ -453,8 +453,9 @@ static bool read_until(struct reader *r)
         return complain(r, "until is given twice; keep one");
     if (!next_word(r, word))
         return false;
-    if (!units_time(&r->s->until, word) || r->s->until == 0 || r->s->until > SCN_TIME_MAX)
-        return complain(r, "until %s is not understood; write a time of at most 365d, as: until 2h",
+    if (conf_parse_duration(bytes_str(word), &r->s->until) != E_OK || r->s->until == 0 ||
+        r->s->until > SCN_TIME_MAX)
+        return complain(r, "until %s is not understood; write a time with its unit, as: until 2h",
                         log_value(shown, sizeof(shown), bytes_str(word)));
     r->has_until = true;
     return at_end(r);

@@ -83,18 +83,3 @@ const char *units_print_share(char out[CONF_NUMBER_TEXT], uint64_t thousandths)
                        thousandths % 10);
     return out;
 }
-
-bool units_ms(uint64_t *out, const char *text)
-{
-    return units_time(out, text);
-}
-
-bool units_s(uint64_t *out, const char *text)
-{
-    uint64_t v = 0;
-    if (take(&v, text, conf_parse_u64) && v <= UINT64_MAX / 1000000) {
-        *out = v * 1000000;
-        return true;
-    }
-    return units_time(out, text);
-}

@@ -20,5 +20,3 @@ bool units_share(uint64_t *out, const char *text);
 
 /* A share as text that units_share reads back; returns out. */
 const char *units_print_share(char out[CONF_NUMBER_TEXT], uint64_t thousandths);
-bool units_ms(uint64_t *out, const char *text);
-bool units_s(uint64_t *out, const char *text);
