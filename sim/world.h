@@ -62,6 +62,7 @@ struct end {
     uint32_t node;
     enum end_state state;
     bool broken;         /* what had not left the uplink is lost */
+    bool interrupted;    /* a signal ended it */
     uint32_t op;         /* of the dial */
     uint32_t prev, next; /* in the list of its node's ends */
     uint64_t queued;     /* head and body bytes given by the core and not yet sent */
@@ -273,6 +274,7 @@ struct world {
     struct violation violation[VIOLATIONS_MAX];
     uint32_t violations; /* found; the first VIOLATIONS_MAX are kept */
     bool broken;         /* a core does not stop: the run cannot go on */
+    bool interrupted;    /* a signal ended it */
     struct harm *harm;   /* what adversaries remember: adversary.c's own */
     struct judge *judge; /* what checks remember: checks.c's own */
     struct log log;
