@@ -62,7 +62,6 @@ struct end {
     uint32_t node;
     enum end_state state;
     bool broken;         /* what had not left the uplink is lost */
-    bool interrupted;    /* a signal ended it */
     uint32_t op;         /* of the dial */
     uint32_t prev, next; /* in the list of its node's ends */
     uint64_t queued;     /* head and body bytes given by the core and not yet sent */
