@@ -7,6 +7,7 @@
 #include "checks.h"
 
 #include "disk.h"
+#include "fault.h"
 #include "fwswarm/wire.h"
 #include "net.h"
 
@@ -108,7 +109,7 @@ void check_kept(struct world *w, uint32_t node)
 void check_deadline(struct world *w, uint32_t node, bool acted)
 {
     struct sim_node *n = &w->node[node];
-    if (acted || node_deadline(n->core) > w->now) {
+    if (acted || node_alarm(n, node_deadline(n->core)) > w->now) {
         n->spins = 0;
         return;
     }
@@ -150,8 +151,12 @@ void check_end(struct world *w)
                      "%" PRIu64 " bytes sent, %" PRIu64 " received, %" PRIu64 " lost, %" PRIu64
                      " on the way",
                      net->wire_sent, net->wire_received, net->wire_lost, net->wire_flying);
-    if (w->unheld > 0 && w->now >= w->until)
-        check_failed(w, NONE, "%u devices lack the image when the time is up", w->unheld);
-    else if (w->unheld > 0)
-        check_failed(w, NONE, "%u devices lack the image and nothing is left to happen", w->unheld);
+    uint32_t lacking = 0;
+    for (uint32_t i = 0; i < w->count; i++)
+        lacking +=
+            node_counts(&w->node[i]) && w->node[i].held_at == USEC_NEVER && !fault_excused(w, i);
+    if (lacking > 0 && w->now >= w->until)
+        check_failed(w, NONE, "%u devices lack the image when the time is up", lacking);
+    else if (lacking > 0)
+        check_failed(w, NONE, "%u devices lack the image and nothing is left to happen", lacking);
 }

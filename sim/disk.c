@@ -1,9 +1,13 @@
 /* Storage as two bitmaps and a list of records.
  *
- * Stores and saves wait in one queue.  A commit takes all that wait, lasts for one sync and the
- * time to write their bytes, and only then marks bits and replaces records: so what is marked is
- * durable, and a crash simply empties the queue.  A save batch that was cut by the commit's start
- * (its last record is not there yet) waits for the next one, since a batch is atomic. */
+ * All that changes the disk waits in one queue, in the order of the actions.  A commit takes what
+ * waits, up to an opening, lasts for one sync and the time to write its bytes, and only then marks
+ * bits and replaces records: so what is marked is durable, and a crash simply empties the queue.
+ * Blocks alone wait a little for company, as in the other host, which spares a sync for each.  A
+ * save batch is atomic: while its last record is missing, or while it could not be kept, its
+ * records and all later ones stay behind, and everything else goes ahead of them.
+ *
+ * A job is 40 bytes and the queue keeps its memory, so a disk in steady state allocates nothing. */
 #include "disk.h"
 
 #include "checks.h"
@@ -12,14 +16,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SYNC_US    4000u
-#define WRITE_RATE 100000000u /* bytes a second */
-#define OPEN_US    2000u
-#define HASH_RATE  400000000u
+#define SYNC_US      4000u
+#define WRITE_RATE   100000000u /* bytes a second */
+#define OPEN_US      2000u
+#define HASH_RATE    400000000u
+#define GATHER_US    40000u
+#define GATHER_JOBS  32u /* that many blocks do not wait */
+#define COMMIT_JOBS  512u
+#define VERIFY_SLICE 64u /* blocks; others go in between */
+#define RETRY_US     (5 * SEC)
+#define EXIT_CHANGED 65 /* the image is not the signed one any more */
+#define EXIT_UNREAD  74
 
 void disk_init(struct disk *d, uint32_t slots)
 {
-    *d = (struct disk){.slots = slots};
+    *d = (struct disk){.slots = slots, .slow = 1};
     d->slot = sim_alloc(slots, sizeof(*d->slot));
 }
 
@@ -27,21 +38,29 @@ void disk_crash(struct disk *d)
 {
     for (size_t i = 0; i < d->jobs; i++)
         blob_drop(d->job[i].blob);
-    d->jobs = 0;
-    d->running = 0;
+    d->jobs = d->running = 0;
+    d->unfinished = 0;
+    d->urgent = d->holding = false;
+    d->gather_until = d->woken_at = 0;
     d->checks = 0;
     d->check_free = 0;
     for (uint32_t i = 0; i < d->slots; i++)
-        d->slot[i].open = false;
+        d->slot[i].open = d->slot[i].leaving = false;
+}
+
+static void slot_clear(struct disk_slot *s)
+{
+    free(s->blocks);
+    free(s->chunks);
+    free(s->rot);
+    *s = (struct disk_slot){0};
 }
 
 void disk_fini(struct disk *d)
 {
     disk_crash(d);
-    for (uint32_t i = 0; i < d->slots; i++) {
-        free(d->slot[i].blocks);
-        free(d->slot[i].chunks);
-    }
+    for (uint32_t i = 0; i < d->slots; i++)
+        slot_clear(&d->slot[i]);
     for (size_t i = 0; i < d->records; i++)
         blob_drop(d->record[i].blob);
     free(d->slot);
@@ -49,6 +68,29 @@ void disk_fini(struct disk *d)
     free(d->job);
     free(d->check);
     *d = (struct disk){0};
+}
+
+/* ---- what is wrong ---- */
+
+void disk_ail(struct disk *d, bool full, uint32_t errors, struct rng *rng, uint32_t slow)
+{
+    d->full = full;
+    d->errors = errors;
+    d->rng = rng;
+    d->slow = slow > 0 ? slow : 1;
+}
+
+static bool fails(const struct disk *d)
+{
+    return d->errors > 0 && rng_below(d->rng, 1000) < d->errors;
+}
+
+/* Why a change is refused now. */
+static enum err refusal(const struct disk *d)
+{
+    if (d->full)
+        return E_FULL;
+    return fails(d) ? E_IO : E_OK;
 }
 
 /* ---- bits ---- */
@@ -64,14 +106,62 @@ static size_t bits_size(uint32_t count)
     return ((size_t)count + 7) / 8;
 }
 
-/* ---- slots ---- */
-
-static void slot_clear(struct disk_slot *s)
+static bool is_rotten(const struct disk_slot *s, uint32_t block)
 {
-    free(s->blocks);
-    free(s->chunks);
-    *s = (struct disk_slot){0};
+    return s->rotten > 0 && bit_test(s->rot, block);
 }
+
+static void block_mark(struct disk_slot *s, uint32_t block)
+{
+    if (bit_test(s->blocks, block))
+        return;
+    bit_put(s->blocks, block, true);
+    s->blocks_have++;
+}
+
+/* The block is written anew when it comes again, so its rot goes with it. */
+static void block_unmark(struct disk_slot *s, uint32_t block)
+{
+    if (is_rotten(s, block)) {
+        bit_put(s->rot, block, false);
+        s->rotten--;
+    }
+    bit_put(s->blocks, block, false);
+    s->blocks_have--;
+}
+
+uint32_t disk_rot(struct world *w, uint32_t node, uint32_t count, struct rng *rng)
+{
+    struct disk *d = &w->node[node].disk;
+    struct disk_slot *s = NULL;
+    for (uint32_t i = 0; i < d->slots; i++) {
+        struct disk_slot *o = &d->slot[i];
+        if (!o->bound || o->blocks_have == 0)
+            continue;
+        if (s == NULL ||
+            w->release[o->release].manifest.sequence > w->release[s->release].manifest.sequence)
+            s = o;
+    }
+    if (s == NULL)
+        return 0;
+    if (s->rot == NULL)
+        s->rot = sim_alloc(bits_size(s->geo.blocks), 1);
+    uint32_t done = 0;
+    for (; done < count && s->rotten < s->blocks_have; done++) {
+        uint32_t nth = rng_below(rng, s->blocks_have - s->rotten), b = 0;
+        for (;; b++) {
+            if (!bit_test(s->blocks, b) || bit_test(s->rot, b))
+                continue;
+            if (nth-- == 0)
+                break;
+        }
+        bit_put(s->rot, b, true);
+        s->rotten++;
+    }
+    return done;
+}
+
+/* ---- slots ---- */
 
 static void slot_bind(struct disk_slot *s, uint32_t release, const struct geometry *geo)
 {
@@ -98,57 +188,6 @@ static uint32_t find_release(const struct world *w, const struct digest *root, u
     return NONE;
 }
 
-void disk_open(struct world *w, uint32_t node, const struct action *act)
-{
-    struct disk *d = &w->node[node].disk;
-    uint32_t number = act->open.slot;
-    if (number >= d->slots) {
-        check_failed(w, node, "opens slot %u of %u", number, d->slots);
-        return;
-    }
-    struct disk_slot *s = &d->slot[number];
-    uint32_t release = find_release(w, &act->open.root, act->open.geo.size);
-    if (release == NONE)
-        check_failed(w, node, "opens storage for an image that the vendor did not sign");
-    bool same = s->bound && release != NONE && s->release == release;
-    s->err = E_OK;
-    if (release == NONE || (!same && !act->open.create)) {
-        s->err = E_NOENT;
-    } else if (!same) {
-        slot_bind(s, release, &act->open.geo);
-    }
-    s->open = s->err == E_OK;
-    s->op = act->op;
-    world_schedule(w, w->now + OPEN_US, TICK_OPENED, node, w->node[node].boot, number);
-}
-
-void disk_opened(struct world *w, uint32_t node, uint32_t slot)
-{
-    const struct disk_slot *s = &w->node[node].disk.slot[slot];
-    struct event ev = {.type = EV_OPENED, .err = s->err, .op = s->op};
-    ev.opened.slot = slot;
-    if (s->err == E_OK && s->open) {
-        ev.opened.blocks = bytes_of(s->blocks, bits_size(s->geo.blocks));
-        ev.opened.chunks = bytes_of(s->chunks, bits_size(s->geo.chunks));
-    } else if (s->err == E_OK) {
-        return; /* shut again meanwhile */
-    }
-    world_give(w, node, &ev);
-}
-
-void disk_shut(struct world *w, uint32_t node, const struct action *act)
-{
-    struct disk *d = &w->node[node].disk;
-    if (act->shut.slot >= d->slots) {
-        check_failed(w, node, "shuts slot %u of %u", act->shut.slot, d->slots);
-        return;
-    }
-    struct disk_slot *s = &d->slot[act->shut.slot];
-    s->open = false;
-    if (act->shut.remove)
-        slot_clear(s);
-}
-
 void disk_import(struct world *w, uint32_t node, uint32_t slot, uint32_t release)
 {
     struct disk_slot *s = &w->node[node].disk.slot[slot];
@@ -158,11 +197,13 @@ void disk_import(struct world *w, uint32_t node, uint32_t slot, uint32_t release
         s->open = open;
     }
     for (uint32_t i = 0; i < s->geo.blocks; i++)
-        bit_put(s->blocks, i, true);
+        block_mark(s, i);
     for (uint32_t i = 0; i < s->geo.chunks; i++)
         bit_put(s->chunks, i, true);
-    s->blocks_have = s->geo.blocks;
     s->chunks_have = s->geo.chunks;
+    free(s->rot);
+    s->rot = NULL;
+    s->rotten = 0;
 }
 
 bool disk_slot_whole(const struct disk *d, uint32_t slot)
@@ -170,6 +211,13 @@ bool disk_slot_whole(const struct disk *d, uint32_t slot)
     if (slot >= d->slots || !d->slot[slot].bound)
         return false;
     return d->slot[slot].blocks_have == d->slot[slot].geo.blocks;
+}
+
+int32_t disk_install_code(const struct disk *d, uint32_t slot)
+{
+    if (!disk_slot_whole(d, slot) || fails(d))
+        return EXIT_UNREAD;
+    return d->slot[slot].rotten > 0 ? EXIT_CHANGED : 0;
 }
 
 /* ---- records ---- */
@@ -218,6 +266,24 @@ void disk_load(struct world *w, uint32_t node)
     }
 }
 
+/* Ten thousand disks hold the same root and the same few manifests: one copy does for all. */
+static struct blob *blob_share(struct world *w, uint32_t object, struct bytes data)
+{
+    struct blob *same = NULL;
+    if (data.n == 0)
+        return NULL;
+    if (object_kind_of(object) == OBJ_ROOT)
+        same = w->fleet.root;
+    for (uint32_t i = 0; object_kind_of(object) == OBJ_MANIFEST && i < w->releases; i++)
+        if (bytes_equal(data, bytes_of(w->release[i].envelope->data, w->release[i].envelope->len)))
+            same = w->release[i].envelope;
+    if (same != NULL && bytes_equal(data, bytes_of(same->data, same->len)))
+        return blob_hold(same);
+    return blob_make(data.p, data.n);
+}
+
+/* ---- reading ---- */
+
 bool disk_read(const struct disk *d, const struct span *at, struct body *body)
 {
     enum object_kind kind = object_kind_of(at->object);
@@ -231,9 +297,11 @@ bool disk_read(const struct disk *d, const struct span *at, struct body *body)
         body->len = body->blob->len;
         return true;
     }
-    if (number >= d->slots || !d->slot[number].bound || !d->slot[number].open)
+    if (number >= d->slots)
         return false;
     const struct disk_slot *s = &d->slot[number];
+    if (!s->bound || !s->open || s->leaving)
+        return false;
     body->release = s->release;
     if (kind == OBJ_CHUNK)
         return at->off < s->geo.chunks && at->len == geometry_chunk_len(&s->geo) &&
@@ -241,26 +309,72 @@ bool disk_read(const struct disk *d, const struct span *at, struct body *body)
     if (at->len == 0 || at->off >= s->geo.size || at->len > s->geo.size - at->off)
         return false;
     uint32_t last = (uint32_t)((at->off + at->len - 1) / BLOCK_LEN);
-    for (uint32_t b = (uint32_t)(at->off / BLOCK_LEN); b <= last; b++)
+    for (uint32_t b = (uint32_t)(at->off / BLOCK_LEN); b <= last; b++) {
         if (!bit_test(s->blocks, b))
             return false;
+        body->corrupt = body->corrupt || is_rotten(s, b);
+    }
     return true;
+}
+
+enum err disk_serve(const struct disk *d, const struct span *at, struct body *body)
+{
+    if (!disk_read(d, at, body))
+        return E_NOENT;
+    if (!fails(d))
+        return E_OK;
+    blob_drop(body->blob);
+    body->blob = NULL;
+    return E_IO;
 }
 
 /* ---- the queue ---- */
 
-static struct disk_job *job_new(struct disk *d)
+static struct disk_job *job_new(struct disk *d, enum disk_kind kind, uint32_t op)
 {
     sim_grow(&d->job, &d->jobs_cap, d->jobs + 1, sizeof(*d->job));
     struct disk_job *j = &d->job[d->jobs++];
-    *j = (struct disk_job){0};
+    *j = (struct disk_job){.kind = (uint8_t)kind, .save = kind == DISK_SAVE, .op = op};
+    if (kind != DISK_BLOCK && kind != DISK_SAVE)
+        d->urgent = true;
     return j;
+}
+
+void disk_open(struct world *w, uint32_t node, const struct action *act)
+{
+    struct disk *d = &w->node[node].disk;
+    if (act->open.slot >= d->slots) {
+        check_failed(w, node, "opens slot %u of %u", act->open.slot, d->slots);
+        return;
+    }
+    uint32_t release = find_release(w, &act->open.root, act->open.geo.size);
+    if (release == NONE)
+        check_failed(w, node, "opens storage for an image that the vendor did not sign");
+    struct disk_job *j = job_new(d, DISK_OPEN, act->op);
+    j->object = act->open.slot;
+    j->release = release;
+    j->flag = act->open.create;
+}
+
+void disk_shut(struct world *w, uint32_t node, const struct action *act)
+{
+    struct disk *d = &w->node[node].disk;
+    if (act->shut.slot >= d->slots) {
+        check_failed(w, node, "shuts slot %u of %u", act->shut.slot, d->slots);
+        return;
+    }
+    struct disk_job *j = job_new(d, DISK_SHUT, 0);
+    j->object = act->shut.slot;
+    j->flag = act->shut.remove;
+    /* What the core gave up it may not name any more, whenever that happens on the disk. */
+    d->slot[act->shut.slot].leaving = true;
 }
 
 void disk_store(struct world *w, uint32_t node, const struct action *act)
 {
     struct sim_node *n = &w->node[node];
     const struct body *body = act->store.body;
+    const struct span *at = &act->store.at;
     if (body == NULL || body != n->lent) {
         check_failed(w, node, "stores a body that is not lent to it");
         return;
@@ -268,116 +382,391 @@ void disk_store(struct world *w, uint32_t node, const struct action *act)
     if (++n->stores_out > n->limits->store_ops)
         check_failed(w, node, "%u stores under way, the limit is %u", n->stores_out,
                      n->limits->store_ops);
-    struct disk_job *j = job_new(&n->disk);
-    j->op = act->op;
-    j->at = act->store.at;
-    j->body = *body;
-    j->body.blob = NULL; /* the tag is enough: payload has no bytes */
+    enum object_kind kind = object_kind_of(at->object);
+    struct disk_job *j = job_new(&n->disk, kind == OBJ_CHUNK ? DISK_CHUNK : DISK_BLOCK, act->op);
+    bool whole = kind == OBJ_CHUNK || at->off % BLOCK_LEN == 0;
+    uint64_t index = kind == OBJ_CHUNK ? at->off : at->off / BLOCK_LEN;
+    j->object = object_number(at->object);
+    j->index =
+        whole && (kind == OBJ_CHUNK || kind == OBJ_IMAGE) && index < NONE ? (uint32_t)index : NONE;
+    j->count = at->len;
+    j->release = body->release;
+    j->flag = body->kind == kind && body->off == at->off && body->len == at->len && !body->corrupt;
+}
+
+/* Honest nodes with honest disks never ban each other. */
+static void judge_ban(struct world *w, uint32_t node, struct bytes key)
+{
+    const struct sim_node *n = &w->node[node];
+    if (n->behaviour != BEHAVE_HONEST || key.n == 0)
+        return;
+    for (uint32_t i = 0; i < w->count; i++) {
+        const struct sim_node *far = &w->node[i];
+        if (!bytes_equal(key, bytes_of(far->member.node.b, sizeof(far->member.node.b))))
+            continue;
+        if (far->behaviour == BEHAVE_HONEST && !far->rotten)
+            check_failed(w, node, "bans node %u, which is honest and has an honest disk", i);
+        return;
+    }
+    check_failed(w, node, "bans a key that no node has");
 }
 
 void disk_save(struct world *w, uint32_t node, const struct action *act, const uint8_t *head)
 {
-    struct disk_job *j = job_new(&w->node[node].disk);
+    struct disk *d = &w->node[node].disk;
     struct bytes data = act->save.data;
     if (data.p == NULL)
         data = bytes_of(head, act->head_len);
-    j->save = true;
+    struct disk_job *j = job_new(d, DISK_SAVE, act->op);
     j->last = act->save.last;
-    j->op = act->op;
     j->object = act->save.object;
-    j->blob = data.n > 0 ? blob_make(data.p, data.n) : NULL;
+    j->blob = blob_share(w, j->object, data);
     if (object_kind_of(j->object) < OBJ_ROOT || object_kind_of(j->object) > OBJ_RELEASE)
         check_failed(w, node, "saves object %08x, which is no record", j->object);
-    if (object_kind_of(j->object) == OBJ_BAN && j->blob != NULL)
-        check_failed(w, node, "bans a node, and all are honest");
+    if (object_kind_of(j->object) == OBJ_BAN)
+        judge_ban(w, node, data);
+    d->unfinished = j->last ? 0 : d->unfinished + 1;
+    if (j->last && !d->holding)
+        d->urgent = true;
+}
+
+/* ---- taking a commit ---- */
+
+/* Blocks alone, few of them, and not for long. */
+static bool worth_gathering(const struct world *w, const struct disk *d, uint32_t store_ops)
+{
+    uint32_t enough = store_ops / 2 < GATHER_JOBS ? store_ops / 2 : GATHER_JOBS;
+    return !d->urgent && w->now < d->gather_until && d->jobs < enough;
+}
+
+/* Puts what may go now to the front of the queue, in order; how many.  Saves that must stay keep
+ * their order too. */
+static size_t choose(struct disk *d)
+{
+    size_t saves_end = d->jobs, take = 0;
+    while (d->unfinished > 0 && saves_end > 0 &&
+           !(d->job[saves_end - 1].save && d->job[saves_end - 1].last))
+        saves_end--;
+    bool in_batch = false;
+    d->urgent = false;
+    for (size_t i = 0; i < d->jobs; i++) {
+        struct disk_job j = d->job[i];
+        if (j.save && (d->holding || i >= saves_end))
+            continue;
+        bool full = take >= COMMIT_JOBS && !in_batch;
+        if (full || (take > 0 && d->job[take - 1].kind == DISK_OPEN)) {
+            d->urgent = d->urgent || j.kind != DISK_BLOCK;
+            continue;
+        }
+        if (i > take) {
+            memmove(&d->job[take + 1], &d->job[take], (i - take) * sizeof(j));
+            d->job[take] = j;
+        }
+        take++;
+        if (j.save)
+            in_batch = !j.last;
+    }
+    return take;
+}
+
+static usec commit_time(const struct disk *d, size_t count)
+{
+    uint64_t bytes = 0, hashed = 0;
+    usec t = 0;
+    bool sync = false;
+    for (size_t i = 0; i < count; i++) {
+        const struct disk_job *j = &d->job[i];
+        switch ((enum disk_kind)j->kind) {
+        case DISK_BLOCK:
+        case DISK_CHUNK:
+            bytes += j->count;
+            sync = true;
+            break;
+        case DISK_SAVE:
+            bytes += j->blob != NULL ? j->blob->len : 0;
+            sync = true;
+            break;
+        case DISK_OPEN:
+            t += OPEN_US;
+            break;
+        case DISK_SHUT:
+            sync = sync || j->flag;
+            break;
+        case DISK_VERIFY:
+            hashed += (j->count < VERIFY_SLICE ? j->count : VERIFY_SLICE) * (uint64_t)BLOCK_LEN;
+            break;
+        }
+    }
+    t += (sync ? SYNC_US : 0) + bytes * SEC / WRITE_RATE + hashed * SEC / HASH_RATE;
+    return t * d->slow;
+}
+
+static void wake_at(struct world *w, uint32_t node, usec at)
+{
+    world_schedule(w, at, TICK_DISK, node, w->node[node].boot, 0);
 }
 
 void disk_kick(struct world *w, uint32_t node)
 {
     struct disk *d = &w->node[node].disk;
-    if (d->running > 0)
+    if (d->running > 0 || d->jobs == 0)
         return;
-    /* From the first record of an unfinished batch on, all stays behind. */
-    size_t take = d->jobs, begun = d->jobs;
-    for (size_t i = 0; i < d->jobs; i++) {
-        if (d->job[i].save && begun == d->jobs)
-            begun = i;
-        if (d->job[i].save && d->job[i].last)
-            begun = d->jobs;
+    if (worth_gathering(w, d, w->node[node].limits->store_ops)) {
+        if (d->woken_at != d->gather_until)
+            wake_at(w, node, d->gather_until);
+        d->woken_at = d->gather_until;
+        return;
     }
-    if (begun < take)
-        take = begun;
+    size_t take = choose(d);
     if (take == 0)
         return;
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < take; i++)
-        bytes += d->job[i].save ? (d->job[i].blob != NULL ? d->job[i].blob->len : 0)
-                                : d->job[i].body.len;
     d->running = take;
-    world_schedule(w, w->now + SYNC_US + bytes * SEC / WRITE_RATE, TICK_DISK, node,
-                   w->node[node].boot, 0);
+    d->done_at = w->now + commit_time(d, take);
+    wake_at(w, node, d->done_at);
 }
 
+/* ---- what a commit does ---- */
+
 /* Verify and mark: the tag must be the image's, at its own place. */
-static enum err store_apply(struct disk *d, const struct disk_job *j)
+static enum err apply_store(struct disk *d, const struct disk_job *j)
 {
-    enum object_kind kind = object_kind_of(j->at.object);
-    uint32_t number = object_number(j->at.object);
-    if (number >= d->slots || !d->slot[number].open)
+    if (j->object >= d->slots || !d->slot[j->object].open)
         return E_NOENT;
-    struct disk_slot *s = &d->slot[number];
-    bool right = j->body.kind == kind && j->body.release == s->release &&
-                 j->body.off == j->at.off && j->body.len == j->at.len && !j->body.corrupt;
-    if (kind == OBJ_CHUNK) {
-        if (!right || j->at.off >= s->geo.chunks || j->at.len != geometry_chunk_len(&s->geo))
+    struct disk_slot *s = &d->slot[j->object];
+    bool right = j->flag && j->release == s->release;
+    if (j->kind == DISK_CHUNK) {
+        if (!right || j->index >= s->geo.chunks || j->count != geometry_chunk_len(&s->geo))
             return E_PROOF;
-        if (!bit_test(s->chunks, (uint32_t)j->at.off))
+        enum err e = refusal(d);
+        if (e == E_OK && !bit_test(s->chunks, j->index)) {
+            bit_put(s->chunks, j->index, true);
             s->chunks_have++;
-        bit_put(s->chunks, (uint32_t)j->at.off, true);
-        return E_OK;
+        }
+        return e;
     }
-    uint64_t block = j->at.off / BLOCK_LEN;
-    if (kind != OBJ_IMAGE || j->at.off % BLOCK_LEN != 0 || block >= s->geo.blocks)
+    if (j->index >= s->geo.blocks)
         return E_RANGE;
-    if (!bit_test(s->chunks, geometry_chunk_of(&s->geo, (uint32_t)block)))
+    if (!bit_test(s->chunks, geometry_chunk_of(&s->geo, j->index)))
         return E_STATE;
-    if (!right || j->at.len != geometry_block_len(&s->geo, (uint32_t)block))
+    if (!right || j->count != geometry_block_len(&s->geo, j->index))
         return E_HASH;
-    if (!bit_test(s->blocks, (uint32_t)block))
-        s->blocks_have++;
-    bit_put(s->blocks, (uint32_t)block, true);
+    enum err e = refusal(d);
+    if (e == E_OK)
+        block_mark(s, j->index);
+    return e;
+}
+
+static enum err apply_open(struct world *w, struct disk *d, const struct disk_job *j)
+{
+    struct disk_slot *s = &d->slot[j->object];
+    bool same = s->bound && j->release != NONE && s->release == j->release;
+    s->leaving = false;
+    if (j->release == NONE || (!same && !j->flag)) {
+        s->open = false;
+        return E_NOENT;
+    }
+    if (same && s->open)
+        return E_OK;
+    enum err e = refusal(d);
+    if (e == E_OK && !same)
+        slot_bind(s, j->release, &w->release[j->release].geo);
+    s->open = e == E_OK;
+    return e;
+}
+
+static enum err apply_shut(struct disk *d, const struct disk_job *j)
+{
+    struct disk_slot *s = &d->slot[j->object];
+    enum err e = j->flag ? refusal(d) : E_OK;
+    if (j->flag && e == E_OK)
+        slot_clear(s);
+    s->open = s->leaving = false;
+    return e;
+}
+
+/* Hashes a slice again; what is bad is no longer held. */
+static enum err apply_verify(struct disk *d, struct disk_job *j)
+{
+    if (j->object >= d->slots || !d->slot[j->object].open)
+        return E_NOENT;
+    struct disk_slot *s = &d->slot[j->object];
+    if (j->index > s->geo.blocks || j->count > s->geo.blocks - j->index)
+        return E_RANGE;
+    uint32_t count = j->count < VERIFY_SLICE ? j->count : VERIFY_SLICE;
+    for (uint32_t b = j->index; b < j->index + count; b++) {
+        if (!bit_test(s->blocks, b))
+            continue;
+        if (!is_rotten(s, b) && !fails(d))
+            continue;
+        block_unmark(s, b);
+        j->release++; /* found bad */
+    }
+    j->index += count;
+    j->count -= count;
     return E_OK;
+}
+
+/* Records of one batch share its fate, and after one that failed all fail: an older record must
+ * never replace a newer one. */
+static void apply_saves(struct disk *d, size_t count, bool *failed)
+{
+    enum err e = E_OK;
+    bool begins = true;
+    *failed = false;
+    for (size_t i = 0; i < count; i++) {
+        struct disk_job *j = &d->job[i];
+        if (!j->save)
+            continue;
+        if (begins && !*failed)
+            e = refusal(d);
+        begins = j->last;
+        *failed = e != E_OK;
+        j->err = e;
+        if (e != E_OK)
+            continue;
+        record_put(d, j->object, j->blob);
+        j->blob = NULL;
+    }
+}
+
+static bool apply(struct world *w, struct disk *d, size_t count)
+{
+    bool failed;
+    for (size_t i = 0; i < count; i++) {
+        struct disk_job *j = &d->job[i];
+        switch ((enum disk_kind)j->kind) {
+        case DISK_BLOCK:
+        case DISK_CHUNK:
+            j->err = apply_store(d, j);
+            break;
+        case DISK_OPEN:
+            j->err = apply_open(w, d, j);
+            break;
+        case DISK_SHUT:
+            j->err = apply_shut(d, j);
+            break;
+        case DISK_VERIFY:
+            j->err = apply_verify(d, j);
+            break;
+        case DISK_SAVE:
+            break;
+        }
+    }
+    apply_saves(d, count, &failed);
+    return !failed;
+}
+
+void disk_settle(struct world *w, uint32_t node)
+{
+    struct disk *d = &w->node[node].disk;
+    (void)apply(w, d, d->running);
+}
+
+/* ---- what the core hears of it ---- */
+
+static void give(struct world *w, uint32_t node, struct event *ev)
+{
+    world_give(w, node, ev);
+    /* A failure may lead to records and closed links, of which the core holds few at a time. */
+    if (ev->err != E_OK)
+        world_drain(w, node);
+}
+
+static void tell_opened(struct world *w, uint32_t node, const struct disk_job *j)
+{
+    struct disk_slot *s = &w->node[node].disk.slot[j->object];
+    struct event ev = {.type = EV_OPENED, .err = j->err, .op = j->op};
+    ev.opened.slot = j->object;
+    if (j->err == E_OK) {
+        ev.opened.blocks = bytes_of(s->blocks, bits_size(s->geo.blocks));
+        ev.opened.chunks = bytes_of(s->chunks, bits_size(s->geo.chunks));
+    }
+    give(w, node, &ev);
+}
+
+static void tell_verified(struct world *w, uint32_t node, const struct disk_job *j)
+{
+    struct disk *d = &w->node[node].disk;
+    if (j->err == E_OK && j->count > 0) {
+        struct disk_job *rest = job_new(d, DISK_VERIFY, j->op);
+        rest->object = j->object;
+        rest->index = j->index;
+        rest->count = j->count;
+        rest->release = j->release;
+        return;
+    }
+    struct event ev = {.type = EV_CHECKED, .op = j->op, .err = j->err};
+    if (j->err == E_OK && j->release > 0)
+        ev.err = E_HASH;
+    give(w, node, &ev);
+}
+
+/* By value: the core's answer may move the queue. */
+static void tell(struct world *w, uint32_t node, struct disk_job j)
+{
+    struct sim_node *n = &w->node[node];
+    struct event ev = {.op = j.op, .err = j.err};
+    switch ((enum disk_kind)j.kind) {
+    case DISK_BLOCK:
+    case DISK_CHUNK:
+        assert(n->stores_out > 0);
+        n->stores_out--;
+        ev.type = EV_STORED;
+        give(w, node, &ev);
+        return;
+    case DISK_SAVE:
+        ev.type = EV_SAVED;
+        if (j.last && j.err == E_OK)
+            give(w, node, &ev);
+        return;
+    case DISK_OPEN:
+        tell_opened(w, node, &j);
+        return;
+    case DISK_VERIFY:
+        tell_verified(w, node, &j);
+        return;
+    case DISK_SHUT:
+        return;
+    }
+}
+
+/* Takes the commit off the queue, but for records that could not be kept. */
+static void remove_done(struct disk *d)
+{
+    size_t kept = 0, took = d->running;
+    for (size_t i = 0; i < took; i++)
+        if (d->job[i].save && d->job[i].err != E_OK)
+            d->job[kept++] = d->job[i];
+    if (kept < took)
+        memmove(d->job + kept, d->job + took, (d->jobs - took) * sizeof(*d->job));
+    d->jobs -= took - kept;
+    d->running = 0;
+}
+
+static void commit_done(struct world *w, uint32_t node)
+{
+    struct disk *d = &w->node[node].disk;
+    d->gather_until = w->now + GATHER_US;
+    /* All of the commit is durable before the core hears of any of it. */
+    if (!apply(w, d, d->running)) {
+        d->holding = true;
+        d->retry_at = w->now + RETRY_US;
+        wake_at(w, node, d->retry_at);
+    }
+    for (size_t i = 0; i < d->running; i++)
+        tell(w, node, d->job[i]);
+    remove_done(d);
 }
 
 void disk_done(struct world *w, uint32_t node)
 {
-    struct sim_node *n = &w->node[node];
-    struct disk *d = &n->disk;
-    size_t took = d->running;
-    /* All of the commit is durable before the core hears of any of it. */
-    for (size_t i = 0; i < took; i++) {
-        struct disk_job *j = &d->job[i];
-        if (j->save) {
-            record_put(d, j->object, j->blob);
-            j->blob = NULL;
-        } else {
-            j->err = store_apply(d, j);
-        }
+    struct disk *d = &w->node[node].disk;
+    if (d->running > 0 && w->now >= d->done_at)
+        commit_done(w, node);
+    if (d->holding && w->now >= d->retry_at) {
+        d->holding = false;
+        d->urgent = true;
     }
-    for (size_t i = 0; i < took; i++) {
-        const struct disk_job *j = &d->job[i];
-        if (j->save && !j->last)
-            continue;
-        struct event ev = {.type = j->save ? EV_SAVED : EV_STORED, .op = j->op, .err = j->err};
-        if (!j->save) {
-            assert(n->stores_out > 0);
-            n->stores_out--;
-        }
-        world_give(w, node, &ev);
-    }
-    memmove(d->job, d->job + took, (d->jobs - took) * sizeof(*d->job));
-    d->jobs -= took;
-    d->running = 0;
 }
 
 /* ---- hashing again ---- */
@@ -385,34 +774,35 @@ void disk_done(struct world *w, uint32_t node)
 void disk_check(struct world *w, uint32_t node, const struct action *act)
 {
     struct disk *d = &w->node[node].disk;
+    if (!act->check.whole) {
+        struct disk_job *j = job_new(d, DISK_VERIFY, act->op);
+        j->object = act->check.slot;
+        j->index = act->check.block;
+        j->count = act->check.count;
+        return;
+    }
     uint64_t bytes = 0;
     if (act->check.slot < d->slots && d->slot[act->check.slot].bound)
-        bytes = act->check.whole ? d->slot[act->check.slot].geo.size
-                                 : (uint64_t)act->check.count * BLOCK_LEN;
+        bytes = d->slot[act->check.slot].geo.size;
     sim_grow(&d->check, &d->checks_cap, d->checks + 1, sizeof(*d->check));
-    d->check[d->checks++] =
-        (struct disk_check){act->op,          act->check.slot,  act->check.block,
-                            act->check.count, act->check.whole, act->check.want};
+    d->check[d->checks++] = (struct disk_check){act->op, act->check.slot, act->check.want};
     if (d->check_free < w->now)
         d->check_free = w->now;
-    d->check_free += bytes * SEC / HASH_RATE;
+    d->check_free += bytes * SEC / HASH_RATE * d->slow;
     world_schedule(w, d->check_free, TICK_CHECKED, node, w->node[node].boot, 0);
 }
 
-static enum err check_verdict(const struct world *w, const struct disk *d,
+/* The flat digest of what reads back now. */
+static enum err whole_verdict(const struct world *w, const struct disk *d,
                               const struct disk_check *c)
 {
-    if (c->slot >= d->slots || !d->slot[c->slot].open)
-        return E_IO;
+    if (c->slot >= d->slots || !d->slot[c->slot].open || !disk_slot_whole(d, c->slot))
+        return E_NOENT;
     const struct disk_slot *s = &d->slot[c->slot];
-    if (c->whole) {
-        bool same = digest_equal(&w->release[s->release].manifest.digest, &c->want);
-        return disk_slot_whole(d, c->slot) && same ? E_OK : E_HASH;
-    }
-    for (uint32_t i = 0; i < c->count; i++)
-        if (c->block + i >= s->geo.blocks || !bit_test(s->blocks, c->block + i))
-            return E_HASH;
-    return E_OK;
+    if (fails(d))
+        return E_IO;
+    bool same = digest_equal(&w->release[s->release].manifest.digest, &c->want);
+    return same && s->rotten == 0 ? E_OK : E_HASH;
 }
 
 void disk_checked(struct world *w, uint32_t node)
@@ -422,6 +812,6 @@ void disk_checked(struct world *w, uint32_t node)
     struct disk_check c = d->check[0];
     memmove(d->check, d->check + 1, (d->checks - 1) * sizeof(*d->check));
     d->checks--;
-    struct event ev = {.type = EV_CHECKED, .op = c.op, .err = check_verdict(w, d, &c)};
-    world_give(w, node, &ev);
+    struct event ev = {.type = EV_CHECKED, .op = c.op, .err = whole_verdict(w, d, &c)};
+    give(w, node, &ev);
 }

@@ -1,13 +1,41 @@
-/* Faults: what goes wrong, drawn from the seed before the run starts.
+/* Faults: what goes wrong, when, and with whom; and who may be excused for it.
  *
- * Called by world.c.  A fault has a number, so that a run can be repeated without it. */
+ * Called by world.c.  Every fault of the scenario draws from a generator of its own, made from the
+ * seed and the fault's number, so that leaving one out changes no draw of another.  A fault ends at
+ * its time or, when it has none, with the chaos (world.chaos_end); then it heals: power comes back,
+ * cuts close, disks have room and answer.  Two things do not heal: who is gone stays away, and a
+ * block that rotted stays bad until somebody finds it.
+ *
+ * What can be demanded.  A device must come to its release (sim_node.want) within the limit of
+ * liveness after the last fault healed, unless it is excused, because
+ *
+ *   - it is gone for good, or its own disk rots: those whom it served bad blocks may have banned
+ *     it, and may be all that it could fetch from;
+ *   - somebody is gone or rotten, and what the sound disks of the honest nodes that are left hold
+ *     does not make up the image: then nobody can complete it;
+ *   - the last sound verify node is gone (or rotten, hence banned), and since then no path leads
+ *     from the device to such an image.  A path goes from node to node over links that were there
+ *     at that moment, of which one end still remembers the other (it has not restarted) and can
+ *     dial it (it is not behind a NAT elsewhere).  A restarted device knows only verify nodes.
+ *
+ * Nobody is excused from safety but by adversary.c.  A node whose disk rots (sim_node.rotten, from
+ * the first rotten block on) may be banned by honest ones. */
 #pragma once
 
 #include "world.h"
 
-/* Draws opt.crashes crashes of distinct devices, within `window` and a second from when all are up.
- */
-void fault_plan(struct world *w, usec window);
+/* Draws whom each fault strikes and schedules them.  bound: about how long the release takes; a
+ * crash with neither time nor length strikes each target once, at a moment within it. */
+void fault_plan(struct world *w, usec bound);
 void fault_fini(struct world *w);
 /* TICK_FAULT. */
-void fault_strike(struct world *w, uint32_t fault);
+void fault_strike(struct world *w, uint32_t what);
+/* A node is about to boot.  False: a fault keeps it without power, and boots it later. */
+bool fault_lets_boot(struct world *w, uint32_t node);
+/* A node has left for good. */
+void fault_left(struct world *w, uint32_t node);
+
+/* May this device lack its release when all is over?  See above. */
+bool fault_excused(struct world *w, uint32_t node);
+/* When the last fault heals. */
+usec fault_last_heal(const struct world *w);

@@ -310,6 +310,19 @@ bool net_send(struct world *w, uint32_t node, uint32_t link, const uint8_t *head
     return true;
 }
 
+void net_unsent(struct world *w, uint32_t node, uint32_t link, uint32_t credit)
+{
+    uint32_t slot;
+    unsigned side;
+    struct end *e = find_end(w, node, link, &slot, &side);
+    if (e == NULL || e->state == END_CLOSING)
+        return;
+    uint32_t i = parcel_new(w, slot, side, PARCEL_VOID, 0);
+    parcel_at(w, i)->credit = credit;
+    e->queued += credit;
+    parcel_send(w, i);
+}
+
 bool net_close(struct world *w, uint32_t node, uint32_t link, enum err err)
 {
     uint32_t slot;
@@ -357,6 +370,32 @@ void net_break(struct world *w, uint32_t node)
     }
     n->up = (struct pipe){.rate = n->up.rate, .free = w->now};
     n->down = (struct pipe){.rate = n->down.rate, .free = w->now};
+}
+
+bool net_cut(struct world *w, uint32_t node, uint32_t which)
+{
+    const struct sim_node *n = &w->node[node];
+    if (n->links == 0)
+        return false;
+    which %= n->links;
+    for (uint32_t id = n->ends; id != NONE; id = end_at(w, id)->next) {
+        enum end_state state = end_at(w, id)->state;
+        if ((state != END_UP && state != END_CLOSING) || which-- > 0)
+            continue;
+        struct wire_link *l = link_at(w, id / 2);
+        for (unsigned side = 0; side < 2; side++) {
+            l->end[side].broken = true;
+            if (!end_is_over(&l->end[side]))
+                down_later(w, id / 2, side, w->now, E_CLOSED);
+        }
+        return true;
+    }
+    return false;
+}
+
+void net_weather(struct world *w)
+{
+    (void)w;
 }
 
 uint64_t net_queued(const struct world *w, uint32_t node, uint32_t link)
@@ -425,16 +464,22 @@ static void left(struct world *w, uint32_t i)
         else
             w->net.payload_peer += p->body.len;
     }
-    world_schedule(w, w->now + net_latency(w, e->node, l->end[!p->side].node), TICK_ARRIVE, i, 0,
-                   0);
-    assert(e->queued >= p->credit);
-    e->queued -= p->credit;
-    if (p->kind != PARCEL_DATA || e->state != END_UP)
-        return;
+    uint32_t credit = p->credit;
+    bool told = (p->kind == PARCEL_DATA || p->kind == PARCEL_VOID) && e->state == END_UP;
     struct event ev = {.type = EV_SENT, .link = link_name(l, p->link, p->side)};
-    ev.sent.bytes = p->credit;
-    world_give(w, e->node, &ev);
-    world_drain(w, e->node);
+    ev.sent.bytes = credit;
+    assert(e->queued >= credit);
+    e->queued -= credit;
+    if (p->kind == PARCEL_VOID)
+        parcel_free(w, i);
+    else
+        world_schedule(w, w->now + net_latency(w, e->node, l->end[!p->side].node), TICK_ARRIVE, i,
+                       0, 0);
+    if (!told)
+        return;
+    uint32_t node = e->node;
+    world_give(w, node, &ev);
+    world_drain(w, node);
 }
 
 /* Nobody is there.  A dial is told so; on a link that was up, its break told it already. */
@@ -534,6 +579,9 @@ static void deliver(struct world *w, uint32_t i)
         break;
     case PARCEL_FIN:
         down_later(w, slot, to_side, w->now, p->err);
+        break;
+    case PARCEL_VOID:
+        assert(false); /* those never leave */
         break;
     }
     parcel_free(w, i);

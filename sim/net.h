@@ -22,9 +22,17 @@ void net_dial(struct world *w, uint32_t node, uint32_t op, const struct addr *ad
  */
 bool net_send(struct world *w, uint32_t node, uint32_t link, const uint8_t *head, uint32_t head_len,
               const struct body *body, uint32_t credit);
+/* Nothing is sent, and the credit comes back in its turn: the disk could not read what was to go.
+ */
+void net_unsent(struct world *w, uint32_t node, uint32_t link, uint32_t credit);
 bool net_close(struct world *w, uint32_t node, uint32_t link, enum err err);
 /* All links of a node break, as when its machine loses power and comes back. */
 void net_break(struct world *w, uint32_t node);
+/* One of the links of a node breaks, by number modulo how many there are; both ends hear of it.
+ * False: it has none. */
+bool net_cut(struct world *w, uint32_t node, uint32_t which);
+/* The weather changed: what could not pass is tried again. */
+void net_weather(struct world *w);
 /* Bytes that the core handed to a link and that have not left; UINT64_MAX: no such link. */
 uint64_t net_queued(const struct world *w, uint32_t node, uint32_t link);
 /* The node at the other end; NONE: no such link. */

@@ -18,3 +18,11 @@ usec weather_delay(struct world *w, uint32_t from, uint32_t to);
 uint32_t weather_rate(const struct world *w, uint32_t node);
 /* Is this datagram lost? */
 bool weather_lost(struct world *w, uint32_t from, uint32_t to);
+
+/* ---- for fault.c; a fault is named by its place in the scenario ---- */
+/* It is at work from now on, on nobody yet.  Draws come from rng, which is kept. */
+void weather_begin(struct world *w, uint32_t fault, enum fault_kind kind, uint32_t strength,
+                   struct rng *rng);
+void weather_strike(struct world *w, uint32_t fault, uint32_t node);
+/* It is over, for all. */
+void weather_end(struct world *w, uint32_t fault);

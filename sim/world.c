@@ -41,7 +41,7 @@ void world_schedule(struct world *w, usec at, enum tick_kind kind, uint32_t a, u
 void world_give(struct world *w, uint32_t node, struct event *ev)
 {
     assert(w->node[node].core != NULL);
-    ev->now = w->now;
+    ev->now = node_clock(&w->node[node], w->now);
     w->steps++;
     w->log.now_us = w->now;
     if (w->trace != NULL)
@@ -56,10 +56,16 @@ static void do_send(struct world *w, uint32_t node, struct action *act, uint8_t 
 {
     struct body body = {0};
     bool has = act->send.span.object != OBJ_NONE;
-    bool held = !has || disk_read(&w->node[node].disk, &act->send.span, &body);
+    enum err read = has ? disk_serve(&w->node[node].disk, &act->send.span, &body) : E_OK;
+    bool held = read == E_OK;
     if (w->node[node].behaviour != BEHAVE_HONEST &&
         !adversary_action(w, node, act, head, has && held ? &body : NULL)) {
         blob_drop(body.blob);
+        return;
+    }
+    uint32_t credit = act->head_len + act->send.span.len;
+    if (read == E_IO) {
+        net_unsent(w, node, act->link, credit);
         return;
     }
     if (!held) {
@@ -69,7 +75,6 @@ static void do_send(struct world *w, uint32_t node, struct action *act, uint8_t 
         return;
     }
     check_send(w, node, act, head, has ? &body : NULL);
-    uint32_t credit = act->head_len + act->send.span.len;
     if (!net_send(w, node, act->link, head, act->head_len, has ? &body : NULL, credit))
         blob_drop(body.blob);
 }
@@ -212,7 +217,7 @@ static uint32_t drain(struct world *w, uint32_t node)
     disk_kick(w, node);
     if (moved && n->ready)
         check_state(w, node);
-    alarms_set(&w->alarms, node, node_deadline(n->core));
+    alarms_set(&w->alarms, node, node_alarm(n, node_deadline(n->core)));
     return count;
 }
 
@@ -257,7 +262,7 @@ static void init_core(struct world *w, uint32_t node)
 static void boot(struct world *w, uint32_t node)
 {
     struct sim_node *n = &w->node[node];
-    if (n->core != NULL || n->gone)
+    if (n->core != NULL || n->gone || !fault_lets_boot(w, node))
         return;
     n->boot++;
     init_core(w, node);
@@ -295,9 +300,14 @@ void world_crash(struct world *w, uint32_t node)
 
 void world_leave(struct world *w, uint32_t node)
 {
-    w->node[node].gone = true;
-    if (w->node[node].core != NULL)
+    struct sim_node *n = &w->node[node];
+    bool counted = node_counts(n) && !n->gone;
+    w->unheld -= counted && n->held_at == USEC_NEVER;
+    w->unconfirmed -= counted && n->confirmed_at == USEC_NEVER;
+    n->gone = true;
+    if (n->core != NULL)
         world_crash(w, node);
+    fault_left(w, node);
 }
 
 /* ---- ticks ---- */
@@ -308,13 +318,17 @@ static void installed(struct world *w, uint32_t node, uint32_t slot)
     if (!n->disk.slot[slot].bound)
         return; /* withdrawn and removed meanwhile */
     const struct manifest *m = &w->release[n->disk.slot[slot].release].manifest;
-    n->current = m->digest;
-    n->current_size = m->size;
-    n->current_sequence = m->sequence;
-    memcpy(n->current_version, m->version, sizeof(n->current_version));
+    int32_t code = disk_install_code(&n->disk, slot);
+    if (code == 0) {
+        n->current = m->digest;
+        n->current_size = m->size;
+        n->current_sequence = m->sequence;
+        memcpy(n->current_version, m->version, sizeof(n->current_version));
+    }
     struct event ev = {.type = EV_ORDER};
     ev.order.what = ORDER_INSTALLED;
     ev.order.slot = slot;
+    ev.order.code = code;
     world_give(w, node, &ev);
 }
 
@@ -324,9 +338,7 @@ static void node_tick(struct world *w, const struct tick *t)
     const struct sim_node *n = &w->node[t->a];
     if (n->core == NULL || n->boot != t->b)
         return;
-    if (t->kind == TICK_OPENED)
-        disk_opened(w, t->a, t->c);
-    else if (t->kind == TICK_DISK)
+    if (t->kind == TICK_DISK)
         disk_done(w, t->a);
     else if (t->kind == TICK_CHECKED)
         disk_checked(w, t->a);
@@ -366,7 +378,6 @@ static void do_tick(struct world *w, const struct tick *t)
     case TICK_DOWN:
         net_tick(w, t);
         return;
-    case TICK_OPENED:
     case TICK_DISK:
     case TICK_CHECKED:
     case TICK_REHASHED:

@@ -75,7 +75,7 @@ struct wire_link {
     uint32_t refs;       /* messages and ticks that name it */
 };
 
-enum parcel_kind { PARCEL_HELLO, PARCEL_REPLY, PARCEL_PROOF, PARCEL_DATA, PARCEL_FIN };
+enum parcel_kind { PARCEL_HELLO, PARCEL_REPLY, PARCEL_PROOF, PARCEL_DATA, PARCEL_FIN, PARCEL_VOID };
 
 #define HEAD_INLINE 48u
 /* One message in flight. */
@@ -101,12 +101,12 @@ struct net {
 /* ---- disks ---- */
 struct disk_slot {
     bool bound, open;
+    bool leaving; /* given up by the core, and not yet by the disk */
     uint32_t release;
     struct geometry geo;
     uint8_t *blocks, *chunks; /* durable bits, first bit highest */
-    uint32_t blocks_have, chunks_have;
-    uint32_t op; /* of the ACT_OPEN under way */
-    enum err err;
+    uint8_t *rot;             /* blocks that read as other bytes; NULL: none ever did */
+    uint32_t blocks_have, chunks_have, rotten;
 };
 
 struct disk_record {
@@ -114,20 +114,25 @@ struct disk_record {
     struct blob *blob;
 };
 
-/* A store or a save that waits for its group commit. */
+enum disk_kind { DISK_BLOCK, DISK_CHUNK, DISK_SAVE, DISK_OPEN, DISK_SHUT, DISK_VERIFY };
+
+/* A change that waits for its group commit. */
 struct disk_job {
-    bool save, last;
-    uint32_t op;
+    uint8_t kind;
+    bool save, last; /* a record; the last of its batch */
+    bool flag;       /* store: sound and in its place; open: create; shut: remove */
     enum err err;
-    struct span at;
-    struct body body;
-    uint32_t object;
-    struct blob *blob; /* NULL = delete */
+    uint32_t op;
+    uint32_t object;   /* save: its object; else the slot */
+    uint32_t index;    /* block or chunk; verify: the first */
+    uint32_t count;    /* store: bytes; verify: blocks */
+    uint32_t release;  /* store, open: whose; verify: blocks found bad */
+    struct blob *blob; /* save; NULL = delete */
 };
 
+/* A hash of a whole image. */
 struct disk_check {
-    uint32_t op, slot, block, count;
-    bool whole;
+    uint32_t op, slot;
     struct digest want;
 };
 
@@ -138,9 +143,17 @@ struct disk {
     size_t records, records_cap;
     struct disk_job *job; /* the first `running` are in the commit under way */
     size_t jobs, jobs_cap, running;
+    size_t unfinished; /* records of a batch whose last is not there yet */
+    bool urgent;       /* more than blocks waits */
+    bool holding;      /* a save failed: all saves wait until retry_at */
+    usec done_at, gather_until, woken_at, retry_at;
     struct disk_check *check;
     size_t checks, checks_cap;
     usec check_free;
+    bool full;       /* what is wrong with it: fault.c */
+    uint32_t errors; /* thousandths of operations that fail */
+    uint32_t slow;   /* how many times as long a commit takes */
+    struct rng *rng; /* of what fails */
 };
 
 /* ---- nodes ---- */
@@ -153,6 +166,8 @@ struct sim_node {
     uint32_t want;     /* the release that it shall come to, in release[]; NONE: there is none */
     bool moved;        /* it did not run that release from the start */
     bool gone;         /* and does not come back */
+    bool rotten;       /* a block rotted on its disk: honest nodes may ban it */
+    usec clock;        /* what it counts beyond the world's time, modulo 2^64 */
     struct node *core; /* NULL while it is down */
     void *mem;
     uint32_t boot; /* counts from 1 */
@@ -210,11 +225,17 @@ struct fleet {
 };
 
 /* ---- faults ---- */
+/* Fault i is scn.fault[i]. */
 struct fault {
+    const struct scn_fault *scn;
     enum fault_kind kind;
-    uint32_t node;
-    usec at, lasts;
-    bool struck; /* it found the node up */
+    bool on;
+    usec ends;
+    struct rng rng;   /* its own, so that no other fault's draws hang on it */
+    uint32_t *target; /* nodes */
+    uint32_t *left;   /* by target: blocks still to rot */
+    uint32_t targets;
+    uint32_t struck; /* nodes, links or blocks that it found and struck */
 };
 
 /* ---- findings ---- */
@@ -235,12 +256,11 @@ enum tick_kind {
     TICK_ARRIVE,    /* parcel: it reached the receiver's downlink */
     TICK_DELIVER,   /* parcel: its last byte is in */
     TICK_DOWN,      /* link end, err: that end learns that the link is gone */
-    TICK_OPENED,    /* node, boot, slot */
-    TICK_DISK,      /* node, boot: a group commit is done */
+    TICK_DISK,      /* node, boot: a group commit is done, or is to begin */
     TICK_CHECKED,   /* node, boot */
     TICK_REHASHED,  /* node, boot: what runs now was hashed again */
     TICK_INSTALLED, /* node, boot, slot */
-    TICK_FAULT,     /* fault */
+    TICK_FAULT,     /* what, packed by fault.c */
     TICK_WITHDRAW,  /* release */
     TICK_GONE,      /* node: it leaves and does not come back */
     TICK_ADVERSARY, /* node, what */
@@ -271,11 +291,14 @@ struct world {
     struct fault *fault;
     uint32_t faults;
     struct violation violation[VIOLATIONS_MAX];
-    uint32_t violations; /* found; the first VIOLATIONS_MAX are kept */
-    bool broken;         /* a core does not stop: the run cannot go on */
-    bool interrupted;    /* a signal ended it */
-    struct harm *harm;   /* what adversaries remember: adversary.c's own */
-    struct judge *judge; /* what checks remember: checks.c's own */
+    uint32_t violations;     /* found; the first VIOLATIONS_MAX are kept */
+    bool broken;             /* a core does not stop: the run cannot go on */
+    bool interrupted;        /* a signal ended it */
+    struct sky *sky;         /* what faults do to the way between nodes: weather.c's own */
+    struct chaos *chaos;     /* who is struck by what: fault.c's own */
+    struct verdict *verdict; /* what can be demanded: verdict.c's own */
+    struct harm *harm;       /* what adversaries remember: adversary.c's own */
+    struct judge *judge;     /* what checks remember: checks.c's own */
     struct log log;
     FILE *trace;
     size_t node_bytes; /* of one device */
@@ -305,6 +328,22 @@ void world_leave(struct world *w, uint32_t node);
 static inline bool node_counts(const struct sim_node *n)
 {
     return n->behaviour == BEHAVE_HONEST && n->member.role == ROLE_NORMAL;
+}
+
+/* The world's time as a node counts it, and back: a deadline of its core as the world's. */
+static inline usec node_clock(const struct sim_node *n, usec at)
+{
+    return at + n->clock;
+}
+static inline usec node_alarm(const struct sim_node *n, usec deadline)
+{
+    const usec half = (usec)1 << 63;
+    if (deadline == USEC_NEVER || n->clock == 0)
+        return deadline;
+    /* A clock that is ahead is below half of all numbers, one that is behind above. */
+    if (n->clock < half)
+        return deadline > n->clock ? deadline - n->clock : 0;
+    return deadline < n->clock ? deadline - n->clock : USEC_NEVER;
 }
 
 static inline bool bit_test(const uint8_t *bits, uint32_t i)
