@@ -73,7 +73,7 @@ static bool complain_unknown(struct reader *r, const char *what, const char *wor
                              const char *const *words, size_t count)
 {
     char shown[SCN_TEXT_MAX + 8], all[400];
-    size_t n = strlen(word), least = n < 4 ? 1 : n / 3 + 1, used = 0;
+    size_t n = strlen(word), least = n < 4 ? 1 : (n + 2) / 3, used = 0;
     const char *nearest = NULL;
     all[0] = '\0';
     for (size_t i = 0; i < count; i++) {
@@ -455,8 +455,9 @@ static bool read_until(struct reader *r)
         return false;
     if (conf_parse_duration(bytes_str(word), &r->s->until) != E_OK || r->s->until == 0 ||
         r->s->until > SCN_TIME_MAX)
-        return complain(r, "until %s is not understood; write a time with its unit, as: until 2h",
-                        log_value(shown, sizeof(shown), bytes_str(word)));
+        return complain(
+            r, "until %s is not understood; write a time with its unit, to 365d, as: until 2h",
+            log_value(shown, sizeof(shown), bytes_str(word)));
     r->has_until = true;
     return at_end(r);
 }
