@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BACKLOG_MAX  (2 * SEC) /* of its own uplink: beyond it an adversary only harms itself */
-#define WORDLESS     200u      /* an id without a row, which is ignored */
+#define BACKLOG_MAX   (2 * SEC) /* of its own uplink: beyond it an adversary only harms itself */
+#define WORDLESS      200u      /* an id without a row, which is ignored */
 #define EVERY_LONGEST (SEC)
 
 /* ---- who ---- */

@@ -9,10 +9,12 @@
 #include "disk.h"
 #include "fault.h"
 #include "fwswarm/wire.h"
+#include "judge.h"
 #include "net.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 void check_failed(struct world *w, uint32_t node, const char *fmt, ...)
@@ -31,6 +33,134 @@ void check_failed(struct world *w, uint32_t node, const char *fmt, ...)
     if (w->trace != NULL)
         fprintf(w->trace, "  VIOLATION node=%u %s\n", node, v->what);
 }
+
+/* ---- memory ---- */
+
+static bool scenario_has(const struct world *w, enum fault_kind kind)
+{
+    for (uint32_t i = 0; i < w->scn.faults; i++)
+        if (w->scn.fault[i].kind == kind)
+            return true;
+    return false;
+}
+
+void check_init(struct world *w)
+{
+    w->judge = sim_alloc(1, sizeof(*w->judge));
+    w->judge->node = sim_alloc(w->count, sizeof(*w->judge->node));
+    w->judge->reads_fail = scenario_has(w, FAULT_DISK_ERROR);
+}
+
+void check_fini(struct world *w)
+{
+    struct judge *j = w->judge;
+    if (j == NULL)
+        return;
+    for (uint32_t i = 0; i < w->count; i++) {
+        struct judge_node *n = &j->node[i];
+        for (uint32_t k = 0; n->slot != NULL && k < w->node[i].limits->images; k++) {
+            free(n->slot[k].blocks);
+            free(n->slot[k].maybe);
+        }
+        free(n->slot);
+        free(n->op);
+        free(n->blame);
+    }
+    for (size_t i = 0; i < j->ends_cap; i++)
+        free(j->end[i].ask);
+    free(j->end);
+    free(j->node);
+    free(j);
+}
+
+/* ---- what happens to a node, and what it does ---- */
+
+void check_event(struct world *w, uint32_t node, const struct event *ev)
+{
+    if (!judged(w, node))
+        return;
+    struct judge_node *n = judge_of(w, node);
+    switch (ev->type) {
+    case EV_START:
+        judge_boot(w, node);
+        return;
+    case EV_READY:
+        n->ready_at = w->now;
+        n->check_ready = true;
+        return;
+    case EV_UP:
+        judge_up(w, node, ev);
+        return;
+    case EV_DOWN:
+        judge_down(w, node, ev);
+        return;
+    case EV_MSG:
+        judge_heard(w, node, ev);
+        return;
+    case EV_OPENED:
+        judge_opened(w, node, ev);
+        return;
+    case EV_STORED:
+        judge_stored(w, node, ev);
+        return;
+    case EV_SENT:
+        n->check_credit = true;
+        return;
+    case EV_ORDER:
+        if (ev->order.what == ORDER_ADOPT && ev->order.slot < w->node[node].limits->images)
+            n->slot[ev->order.slot].imported = true;
+        return;
+    case EV_LOADED:
+    case EV_TIME:
+    case EV_DATAGRAM:
+    case EV_SAVED:
+    case EV_CHECKED:
+    case EV_LEARNT:
+        return;
+    }
+}
+
+void check_action(struct world *w, uint32_t node, const struct action *act)
+{
+    if (!judged(w, node))
+        return;
+    switch (act->type) {
+    case ACT_OPEN:
+    case ACT_SHUT:
+    case ACT_STORE:
+        judge_storage(w, node, act);
+        return;
+    case ACT_SAVE:
+        judge_save(w, node, act);
+        return;
+    case ACT_TELL:
+        judge_tell(w, node, act);
+        return;
+    case ACT_DIAL:
+    case ACT_SEND:
+    case ACT_CAST:
+    case ACT_CLOSE:
+    case ACT_CHECK:
+        return;
+    }
+}
+
+void check_drained(struct world *w, uint32_t node)
+{
+    if (!judged(w, node))
+        return;
+    struct judge_node *n = judge_of(w, node);
+    if (n->check_ready)
+        judge_ready(w, node);
+    if (n->opened_slot != NONE)
+        judge_after_open(w, node);
+    if (n->dooms > 0)
+        judge_cancels(w, node);
+    if (n->check_credit)
+        judge_credit(w, node);
+}
+
+/* ---- what it says ---- */
 
 /* Where a block message says its body belongs, against where the body was read. */
 static void check_body(struct world *w, uint32_t node, const struct wire_msg *m,
@@ -57,6 +187,8 @@ void check_send(struct world *w, uint32_t node, const struct action *act, const 
                 const struct body *body)
 {
     struct wire_msg m;
+    if (!judged(w, node))
+        return;
     enum err e = wire_decode(&m, bytes_of(head, act->head_len));
     if (e != E_OK) {
         check_failed(w, node, "sends what does not decode: %s", err_text(e));
@@ -74,12 +206,15 @@ void check_send(struct world *w, uint32_t node, const struct action *act, const 
     if (body != NULL && queued > w->node[node].limits->window)
         check_failed(w, node, "queues a body behind %" PRIu64 " bytes, its window is %u", queued,
                      w->node[node].limits->window);
+    judge_says(w, node, act->link, &m, body);
 }
 
 void check_state(struct world *w, uint32_t node)
 {
     struct sim_node *n = &w->node[node];
     struct node_status s;
+    if (!judged(w, node))
+        return;
     node_status(n->core, &s);
     if (release_compare(s.floor_root, s.floor_sequence, n->seen_floor_root,
                         n->seen_floor_sequence) < 0)
@@ -126,6 +261,8 @@ void check_held(struct world *w, uint32_t node, uint32_t slot)
 {
     struct sim_node *n = &w->node[node];
     struct node_image_status st;
+    if (!judged(w, node))
+        return;
     if (!node_image_status(n->core, slot, &st)) {
         check_failed(w, node, "says that it holds slot %u, which is empty", slot);
         return;

@@ -8,6 +8,12 @@
 
 void check_failed(struct world *w, uint32_t node, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+void check_init(struct world *w);
+void check_fini(struct world *w);
+/* Ahead of an event, of an action; after a drain. */
+void check_event(struct world *w, uint32_t node, const struct event *ev);
+void check_action(struct world *w, uint32_t node, const struct action *act);
+void check_drained(struct world *w, uint32_t node);
 /* Before a message leaves: it decodes, its body is what its head says, the link's credit suffices.
  */
 void check_send(struct world *w, uint32_t node, const struct action *act, const uint8_t *head,

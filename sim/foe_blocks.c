@@ -150,9 +150,9 @@ bool foe_blocks_msg(struct world *w, struct foe *f, struct foe_link *l, const st
     if (b == BEHAVE_ENDLESS && m->id == MSG_piece) {
         uint32_t release = foe_far_release(l);
         /* Its core did not ask for these and would say so. */
-        return release == NONE || m->piece.piece * w->release[release].geo.piece_blocks +
-                                          m->piece.begin / BLOCK_LEN >=
-                                      ENDLESS_BLOCKS;
+        return release == NONE ||
+               m->piece.piece * w->release[release].geo.piece_blocks + m->piece.begin / BLOCK_LEN >=
+                   ENDLESS_BLOCKS;
     }
     if (!sends_false(b) && b != BEHAVE_FALSE_HAVE)
         return true;

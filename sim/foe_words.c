@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OFFER_EVERY SEC
-#define OFFER_AGAIN 10u  /* ticks after which a link is told again */
-#define AHEAD       1000 /* how much newer an old release is said to be */
+#define OFFER_EVERY   SEC
+#define OFFER_AGAIN   10u  /* ticks after which a link is told again */
+#define AHEAD         1000 /* how much newer an old release is said to be */
 #define KIND_MANIFEST 1u
 #define KIND_STOP     4u
 

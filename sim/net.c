@@ -406,6 +406,16 @@ uint64_t net_queued(const struct world *w, uint32_t node, uint32_t link)
     return e != NULL ? e->queued : UINT64_MAX;
 }
 
+uint32_t net_end_place(uint32_t link)
+{
+    return (link & ((1u << NAME_BITS) - 1)) - 1;
+}
+
+uint32_t net_end_next(const struct world *w, uint32_t end)
+{
+    return end_at(w, end)->next;
+}
+
 uint32_t net_far(const struct world *w, uint32_t node, uint32_t link)
 {
     uint32_t slot;

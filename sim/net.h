@@ -37,5 +37,9 @@ void net_weather(struct world *w);
 uint64_t net_queued(const struct world *w, uint32_t node, uint32_t link);
 /* The node at the other end; NONE: no such link. */
 uint32_t net_far(const struct world *w, uint32_t node, uint32_t link);
+/* The place of a link's end among all ends, which is another's when that link is no more; the next
+ * end of the same node, NONE after the last (sim_node.ends is the first). */
+uint32_t net_end_place(uint32_t link);
+uint32_t net_end_next(const struct world *w, uint32_t end);
 /* TICK_LEFT .. TICK_DOWN. */
 void net_tick(struct world *w, const struct tick *t);

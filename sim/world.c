@@ -49,6 +49,7 @@ void world_give(struct world *w, uint32_t node, struct event *ev)
     trace_event(w, node, ev);
     if (w->node[node].behaviour != BEHAVE_HONEST && !adversary_event(w, node, ev))
         return;
+    check_event(w, node, ev);
     node_step(w->node[node].core, ev);
 }
 
@@ -155,6 +156,7 @@ static void perform(struct world *w, uint32_t node, struct action *act, uint8_t 
     if (w->node[node].behaviour != BEHAVE_HONEST && act->type != ACT_SEND &&
         !adversary_action(w, node, act, head, NULL))
         return;
+    check_action(w, node, act);
     switch (act->type) {
     case ACT_DIAL:
         net_dial(w, node, act->op, &act->dial.addr);
@@ -215,6 +217,7 @@ static uint32_t drain(struct world *w, uint32_t node)
         }
     }
     disk_kick(w, node);
+    check_drained(w, node);
     if (moved && n->ready)
         check_state(w, node);
     alarms_set(&w->alarms, node, node_alarm(n, node_deadline(n->core)));
@@ -520,6 +523,7 @@ bool world_init(struct world *w, const struct scenario *scn, const struct option
     vendor_plan(w);
     weather_init(w);
     adversary_init(w);
+    check_init(w);
     fault_plan(w, bound);
     return true;
 }
@@ -532,6 +536,7 @@ void world_fini(struct world *w)
         free(w->node[i].mem);
     }
     adversary_fini(w);
+    check_fini(w);
     fault_fini(w);
     weather_fini(w);
     fleet_fini(w);

@@ -74,6 +74,7 @@ struct node_link_status {
     bool dialled, ready;
     uint64_t bytes_up, bytes_down;
     uint32_t requests_out, requests_in;
+    uint32_t queued; /* bytes handed to the host and not yet sent */
 };
 /* i counts from 0 over live links; false beyond the last. */
 bool node_link_status(const struct node *n, uint32_t i, struct node_link_status *out);

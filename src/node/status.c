@@ -76,6 +76,7 @@ bool node_link_status(const struct node *n, uint32_t i, struct node_link_status 
             .bytes_down = l->bytes_down,
             .requests_out = l->asks_count,
             .requests_in = l->uploads_count,
+            .queued = l->queued,
         };
         return true;
     }
