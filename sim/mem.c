@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define CHUNK_ITEMS 1024u
+#define PAGE        4096u /* as counted: the same on every machine */
 
 static void *must_have(void *p)
 {
@@ -49,6 +51,37 @@ struct blob *blob_make(const void *p, size_t n)
     if (n > 0)
         memcpy(b->data, p, n);
     return b;
+}
+
+void *sim_pages(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    return must_have(p != MAP_FAILED ? p : NULL);
+}
+
+void sim_pages_clear(void *p, size_t size)
+{
+    if (madvise(p, size, MADV_DONTNEED) != 0)
+        memset(p, 0, size);
+}
+
+void sim_pages_free(void *p, size_t size)
+{
+    if (p != NULL)
+        (void)munmap(p, size);
+}
+
+size_t sim_pages_used(const void *p, size_t size)
+{
+    static const uint8_t zeros[PAGE];
+    const uint8_t *at = p;
+    size_t used = 0;
+    for (size_t i = 0; i < size; i += PAGE) {
+        size_t n = size - i < PAGE ? size - i : PAGE;
+        used += memcmp(at + i, zeros, n) != 0 ? PAGE : 0;
+    }
+    return used;
 }
 
 struct blob *blob_hold(struct blob *b)

@@ -13,6 +13,14 @@ void *sim_alloc(size_t count, size_t size);
 /* Makes room for at least want items in *items, growing by doubling; new items are zero. */
 void sim_grow(void *items, size_t *cap, size_t want, size_t size);
 
+/* Whole pages of zeros, taken from the system only where they are written. */
+void *sim_pages(size_t size);
+/* All zeros again, and given back. */
+void sim_pages_clear(void *p, size_t size);
+void sim_pages_free(void *p, size_t size);
+/* Bytes of the pages that hold anything but zeros. */
+size_t sim_pages_used(const void *p, size_t size);
+
 /* Bytes that several owners share: a manifest is the same for ten thousand disks. */
 struct blob {
     uint32_t refs, len;

@@ -258,7 +258,9 @@ static void init_core(struct world *w, uint32_t node)
     struct digest seed;
     fleet_derive(&seed, w->scn.seed, "boot", (uint64_t)node << 32 | n->boot);
     if (n->mem == NULL)
-        n->mem = sim_alloc(1, node_size(n->limits));
+        n->mem = sim_pages(node_size(n->limits));
+    else
+        sim_pages_clear(n->mem, node_size(n->limits));
     n->core = node_init(n->mem, n->limits, &conf, seed.b, &w->log);
 }
 
@@ -507,7 +509,6 @@ bool world_init(struct world *w, const struct scenario *scn, const struct option
     w->scn = *scn;
     w->opt = *opt;
     settle_nodes(w);
-    w->node_bytes = node_size(&limits_device);
     net_init(&w->net);
     alarms_init(&w->alarms, w->count);
     struct digest seed;
@@ -533,7 +534,7 @@ void world_fini(struct world *w)
     net_fini(w);
     for (uint32_t i = 0; i < w->count; i++) {
         disk_fini(&w->node[i].disk);
-        free(w->node[i].mem);
+        sim_pages_free(w->node[i].mem, node_size(w->node[i].limits));
     }
     adversary_fini(w);
     check_fini(w);

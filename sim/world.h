@@ -301,7 +301,6 @@ struct world {
     struct judge *judge;     /* what checks remember: checks.c's own */
     struct log log;
     FILE *trace;
-    size_t node_bytes; /* of one device */
 };
 
 /* Builds everything.  The scenario is one that scenario_wrong() lets pass; it is copied.  False

@@ -234,6 +234,7 @@ struct limits {
     uint32_t open_blocks; /* blocks of pieces begun, per image */
     uint32_t chunks;      /* chunk records of one image */
     uint32_t known;       /* addresses remembered */
+    uint32_t announced;   /* members remembered to be told to others */
     uint32_t requests;    /* blocks asked of one link at once */
     uint32_t uploads;     /* requests of one link waiting here */
     uint32_t window;      /* bytes handed to one link and not yet sent */

@@ -1,7 +1,8 @@
 /* The node: one member of the fleet, as a pure state machine.
  *
  * Called by two hosts, src/uv and sim.  See core.h for the contract.  The node copies what it needs
- * of config at init; mem is the caller's, node_size() bytes aligned to 16, and must outlive it. */
+ * of config at init; mem is the caller's, node_size() bytes aligned to 16 and all zeros, and must
+ * outlive it. */
 #pragma once
 
 #include "fwswarm/core.h"

@@ -24,8 +24,11 @@
 static void ask_append(struct node *n, struct nlink *l, uint32_t slot, uint32_t block, usec lasts)
 {
     uint16_t i = n->asks_free;
-    assert(i != LIST_END);
-    n->asks_free = n->asks[i].next;
+    if (i != LIST_END)
+        n->asks_free = n->asks[i].next;
+    else
+        i = n->asks_used++;
+    assert(i < asks_most(&n->lim));
     n->asks[i] = (struct ask){.block = block,
                               .prev = l->asks_tail,
                               .next = LIST_END,
@@ -76,16 +79,17 @@ uint32_t ask_find(const struct node *n, const struct nlink *l, uint32_t slot, ui
  */
 bool ask_room(const struct node *n)
 {
-    return n->asks_out + n->ops_used < n->lim.store_ops;
+    bool place = n->asks_free != LIST_END || n->asks_used < asks_most(&n->lim);
+    return place && n->asks_out + n->ops_used < n->lim.store_ops;
 }
 
 /* The chunk asked of this stream will not come, or not from here. */
 void ask_chunk_over(struct node *n, struct slot *s, struct stream *st)
 {
-    if (st->chunk_out == NONE)
+    if (st->chunk_out == 0)
         return;
-    picker_chunk_failed(s->picker, st->chunk_out);
-    st->chunk_out = NONE;
+    picker_chunk_failed(s->picker, st->chunk_out - 1);
+    st->chunk_out = 0;
     n->asks_out--;
 }
 
@@ -118,7 +122,7 @@ void ask_peers_update(struct node *n, uint32_t slot)
     struct slot *s = &n->slots[slot];
     uint32_t len = (s->geo.pieces + 7) / 8;
     memset(s->at_peers, 0, (n->lim.pieces + 7) / 8);
-    for (uint32_t i = 0; i < n->lim.links; i++) {
+    for (uint32_t i = 0; i < n->links_top; i++) {
         const struct stream *st = stream_of(n, i, slot);
         if (!link_live(&n->links[i]) || n->links[i].origin || !st->far_greeted)
             continue;
@@ -205,13 +209,13 @@ static bool next_chunk(struct node *n, struct nlink *l, uint32_t slot, struct ac
 {
     struct stream *st = stream_of(n, link_index(n, l), slot);
     struct slot *s = &n->slots[slot];
-    if (st->chunk_out != NONE || n->now < st->chunk_deadline || !ask_room(n))
+    if (st->chunk_out != 0 || n->now < st->chunk_deadline || !ask_room(n))
         return false;
     uint32_t chunk =
         picker_next_chunk(s->picker, bytes_of(st->bits, (s->geo.pieces + 7) / 8), &n->rng);
     if (chunk == PICKER_NONE)
         return false;
-    st->chunk_out = chunk;
+    st->chunk_out = chunk + 1;
     st->chunk_deadline = n->now + CHUNK_TIMEOUT;
     n->asks_out++;
     struct wire_msg m;
@@ -248,8 +252,7 @@ static bool next_block(struct node *n, struct nlink *l, uint32_t slot, struct ac
     const struct slot *s = &n->slots[slot];
     uint32_t window = l->misses >= MISSES_SLOW ? 1 : l->window;
     if (!st->far_unchoked || n->now < st->ask_at || l->asks_count >= n->lim.requests ||
-        l->asks_count - l->asks_late >= window || n->asks_free == LIST_END || !ask_room(n) ||
-        !bucket_ready(&n->down, n->now))
+        l->asks_count - l->asks_late >= window || !ask_room(n) || !bucket_ready(&n->down, n->now))
         return false;
     uint32_t block = choose_block(n, l, slot);
     if (block == PICKER_NONE)
@@ -320,7 +323,7 @@ usec ask_deadline(const struct node *n, const struct nlink *l)
         const struct stream *st = stream_of(n, link_index(n, l), i);
         if (!stream_live(st))
             continue;
-        if (st->haves_at < t && link_has_credit(n, l))
+        if (st->haves_at != 0 && st->haves_at < t && link_has_credit(n, l))
             t = st->haves_at;
         if (st->ask_at > n->now && st->ask_at < t)
             t = st->ask_at;
@@ -387,7 +390,7 @@ void ask_time(struct node *n, struct nlink *l)
         struct stream *st = stream_of(n, link_index(n, l), i);
         if (interest_may_grow(n, l, i) && n->now >= st->interest_at + SEC)
             exchange_interest(n, l, i);
-        if (st->chunk_out != NONE && n->now >= st->chunk_deadline) {
+        if (st->chunk_out != 0 && n->now >= st->chunk_deadline) {
             ask_chunk_over(n, &n->slots[i], st);
             st->chunk_deadline = n->now + CHUNK_PAUSE;
             l->misses++;

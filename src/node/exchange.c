@@ -19,6 +19,7 @@ static void stream_clear(struct node *n, struct nlink *l, uint32_t slot)
 {
     struct stream *st = stream_of(n, link_index(n, l), slot);
     struct slot *s = &n->slots[slot];
+    assert(slot < n->slots_top); /* above it nothing was ever said, and all is zeros */
     for (uint32_t i = l->asks_head, next; i != LIST_END; i = next) {
         next = n->asks[i].next;
         if (n->asks[i].slot != slot)
@@ -34,16 +35,10 @@ static void stream_clear(struct node *n, struct nlink *l, uint32_t slot)
         picker_peer_remove(s->picker, bytes_of(st->bits, (s->geo.pieces + 7) / 8));
     upload_stream_gone(n, l, slot);
     bool open_sent = st->open_sent, open_got = st->open_got, shut_due = st->shut_due;
-    uint8_t *bits = st->bits;
     memset(st, 0, sizeof(*st));
-    st->bits = bits;
-    memset(bits, 0, (n->lim.pieces + 7) / 8);
     st->open_sent = open_sent;
     st->open_got = open_got;
     st->shut_due = shut_due;
-    st->lost = NONE;
-    st->chunk_out = NONE;
-    st->haves_at = USEC_NEVER;
     if (had_greeted && !l->origin)
         ask_peers_update(n, slot);
 }
@@ -89,8 +84,8 @@ static void forget_blocks(struct nlink *l, uint32_t slot)
     }
     l->cancels_count = kept;
     for (uint32_t i = 0; i < SENT_RING; i++) {
-        if (l->sent[i].slot == slot + 1)
-            l->sent[i].slot = 0;
+        if (l->sent_slot[i] == slot + 1)
+            l->sent_slot[i] = 0;
     }
 }
 
@@ -118,7 +113,7 @@ void exchange_slot_gone(struct node *n, uint32_t slot)
 
 void exchange_link_gone(struct node *n, struct nlink *l)
 {
-    for (uint32_t s = 0; s < n->lim.images; s++) {
+    for (uint32_t s = 0; s < n->slots_top; s++) {
         stream_clear(n, l, s);
         struct stream *st = stream_of(n, link_index(n, l), s);
         st->open_sent = st->open_got = st->shut_due = false;
@@ -166,7 +161,8 @@ void exchange_update_interest(struct node *n, uint32_t slot)
 
 static void far_greets(struct node *n, struct nlink *l, uint32_t slot, struct bytes map, bool all)
 {
-    struct stream *st = stream_of(n, link_index(n, l), slot);
+    uint32_t link = link_index(n, l);
+    struct stream *st = stream_of(n, link, slot);
     struct slot *s = &n->slots[slot];
     uint32_t len = (s->geo.pieces + 7) / 8;
     uint32_t spare = len * 8 - s->geo.pieces;
@@ -181,9 +177,11 @@ static void far_greets(struct node *n, struct nlink *l, uint32_t slot, struct by
         if (!link_live(l))
             return;
         picker_peer_remove(s->picker, bytes_of(st->bits, len));
-        memset(st->bits, 0, len);
         st->far_have = 0;
     }
+    size_t size = (n->lim.pieces + 7) / 8;
+    st->bits = n->bits + ((size_t)slot * n->lim.links + link) * size;
+    memset(st->bits, 0, size);
     if (map.p != NULL) {
         memcpy(st->bits, map.p, len);
     } else if (all) {
@@ -246,7 +244,7 @@ static void far_lost(struct node *n, struct nlink *l, uint32_t slot, uint32_t pi
 {
     struct stream *st = stream_of(n, link_index(n, l), slot);
     struct slot *s = &n->slots[slot];
-    if (piece >= s->geo.pieces || !bits_get(st->bits, piece))
+    if (piece >= s->geo.pieces || !st->far_greeted || !bits_get(st->bits, piece))
         return;
     bits_clear(st->bits, piece);
     st->far_have--;
@@ -262,8 +260,11 @@ static void far_lost(struct node *n, struct nlink *l, uint32_t slot, uint32_t pi
 static uint32_t op_alloc(struct node *n)
 {
     uint32_t op = n->ops_free;
+    if (op != NONE)
+        n->ops_free = n->ops[op].index;
+    else
+        op = n->ops_ever++;
     assert(op < n->lim.store_ops && !n->ops[op].used);
-    n->ops_free = n->ops[op].index;
     n->ops_used++;
     return op;
 }
@@ -409,10 +410,10 @@ void exchange_hash_reply(struct node *n, struct nlink *l, const struct wire_msg 
     for (uint32_t i = 0; i < n->slots_top; i++) {
         struct slot *s = &n->slots[i];
         struct stream *st = stream_of(n, link_index(n, l), i);
-        if (!release_slot_used(s) || st->chunk_out != chunk || h->index % CHUNK_BLOCKS != 0 ||
+        if (!release_slot_used(s) || st->chunk_out != chunk + 1 || h->index % CHUNK_BLOCKS != 0 ||
             memcmp(s->m.tree_root.b, h->root, 32) != 0)
             continue;
-        st->chunk_out = NONE;
+        st->chunk_out = 0;
         st->chunk_deadline = 0;
         n->asks_out--;
         link_wake(n, l, WAKE_ALL);
@@ -437,7 +438,7 @@ void exchange_hash_reply(struct node *n, struct nlink *l, const struct wire_msg 
 void exchange_piece_gained(struct node *n, uint32_t slot, uint32_t piece)
 {
     struct slot *s = &n->slots[slot];
-    s->gained[s->gained_count++] = (uint16_t)piece;
+    s->gained[s->gained_count++ % GAINED] = (uint16_t)piece;
     for (uint32_t i = 0; i < n->links_top; i++) {
         struct nlink *l = &n->links[i];
         struct stream *st = stream_of(n, i, slot);
@@ -451,15 +452,25 @@ void exchange_piece_gained(struct node *n, uint32_t slot, uint32_t piece)
         }
         if (!st->greeted)
             continue;
-        if (st->haves_at == USEC_NEVER)
+        if (st->haves_at == 0)
             st->haves_at = n->now + SEC / 4;
         if (upload_haves_due(n, s, st))
             link_wake(n, l, WAKE_STREAMS);
         else
             link_touch(n, l);
     }
-    if (s->gained_count == 1)
+    if (picker_pieces_have(s->picker) == 1)
         upload_plan(n); /* now there is something to serve */
+}
+
+/* When a piece was gained, as counted by gained_count; NONE: longer ago than is remembered. */
+static uint32_t gained_at(const struct slot *s, uint32_t piece)
+{
+    for (uint32_t k = 1; k <= s->gained_count && k <= GAINED; k++) {
+        if (s->gained[(s->gained_count - k) % GAINED] == piece)
+            return s->gained_count - k;
+    }
+    return NONE;
 }
 
 void exchange_block_lost(struct node *n, uint32_t slot, uint32_t block)
@@ -469,24 +480,16 @@ void exchange_block_lost(struct node *n, uint32_t slot, uint32_t block)
         return;
     uint32_t piece = block / s->geo.piece_blocks;
     log_warn(n->log, "image.block_lost", "slot=%" PRIu32 " block=%" PRIu32, slot, block);
-    uint32_t at = 0;
-    while (at < s->gained_count && s->gained[at] != piece)
-        at++;
-    if (at < s->gained_count) {
-        s->gained_count--;
-        memmove(s->gained + at, s->gained + at + 1, (s->gained_count - at) * sizeof(s->gained[0]));
-    }
-    for (uint32_t i = 0; i < n->lim.links; i++) {
+    uint32_t at = gained_at(s, piece);
+    for (uint32_t i = 0; i < n->links_top; i++) {
         struct stream *st = stream_of(n, i, slot);
-        if (!link_live(&n->links[i]) || !st->greeted)
+        /* Who has not heard of it yet will not hear of it: what is not held is not told. */
+        if (!link_live(&n->links[i]) || !st->greeted || (at != NONE && st->told <= at))
             continue;
-        if (st->told <= at)
-            continue;
-        st->told--;
-        if (st->lost != NONE)
+        if (st->lost != 0)
             link_close(n, &n->links[i], E_LIMIT); /* too slow to hear of one loss before the next */
         else
-            st->lost = piece;
+            st->lost = piece + 1;
     }
     if (release_mendable(s))
         release_set_state(n, s, RELEASE_FETCHING);

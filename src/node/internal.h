@@ -32,14 +32,15 @@
 #define PIECES_BITS_MAX      256u /* bytes of a bitmap of 2,048 pieces */
 #define CHUNK_PAUSE          SEC /* before a chunk that did not come is asked again of the same link */
 #define FAR_OPENS            16u /* slots of the other side remembered per link */
-#define PENDING_GETS         8u  /* objects asked of us and not yet answered, per link */
+#define PENDING_GETS         4u  /* objects asked of us and not yet answered, per link */
 #define PENDING_CHUNKS       4u  /* chunk requests of a link waiting here */
 #define CANCELS              8u
-#define SENT_RING            32u /* blocks last sent on a link, for judging bad_block */
-#define GETS_AT_ONCE         4u  /* objects asked of one link at once */
-#define WANTS                16u /* small objects wanted at once */
-#define SAVES                96u /* records waiting to be saved */
-#define SAVES_BANS           24u /* of them, bans */
+#define GAINED               256u /* pieces gained last that are remembered in order */
+#define SENT_RING            32u  /* blocks last sent on a link, for judging bad_block */
+#define GETS_AT_ONCE         4u   /* objects asked of one link at once */
+#define WANTS                16u  /* small objects wanted at once */
+#define SAVES                96u  /* records waiting to be saved */
+#define SAVES_BANS           24u  /* of them, bans */
 #define TELLS                96u
 #define ROOTS_AT_ONCE        16u    /* roots of one chain taken and saved */
 #define CONTROL_ROOM         65536u /* beyond limits.window, for what is no block */
@@ -48,7 +49,6 @@
 #define LAN_SOURCES          32u /* senders that wait before another address of theirs is taken */
 #define LAN_PACKETS_A_SECOND 20u
 #define LAN_BUCKET_RATE      20480u /* so that the bucket's least burst holds 32 packets */
-#define TABLE_SHARE          4u     /* announce table entries per known address */
 #define UPLOAD_SLOTS         4u
 #define CHOKED_UPLOADS       64u /* requests of a link that is not served, each to be rejected */
 #define LINKS_TARGET         16u
@@ -76,7 +76,7 @@ struct upload {
     bool reject; /* answer with a reject */
 };
 
-/* One image on one link. */
+/* One image on one link.  All zeros: nothing passed yet. */
 struct stream {
     bool open_sent, open_got;  /* live when both */
     bool greeted, far_greeted; /* bitfield or its short forms: sent, received */
@@ -89,8 +89,8 @@ struct stream {
     bool peers_reply;             /* answer want_peers */
     bool shut_due;
     uint8_t peers_want;
-    uint32_t told;         /* entries of slot.gained that it knows */
-    uint32_t lost;         /* a piece to withdraw, or NONE */
+    uint32_t told;         /* of slot.gained_count, what it knows */
+    uint32_t lost;         /* a piece to withdraw, plus one; 0 = none */
     uint32_t far_have;     /* pieces it holds */
     uint32_t lacking;      /* of them, those that are not held here */
     uint32_t served;       /* blocks served since unchoked */
@@ -99,12 +99,12 @@ struct stream {
     usec interest_at;      /* when our interest in it was last judged */
     usec turned;           /* when it was last unchoked or choked */
     uint32_t served_total; /* blocks ever served */
-    uint32_t chunk_out;    /* chunk asked of it, or NONE */
+    uint32_t chunk_out;    /* chunk asked of it, plus one; 0 = none */
     usec chunk_deadline;
     uint32_t chunk_in[PENDING_CHUNKS];
     uint32_t chunk_in_count;
-    usec haves_at; /* when untold pieces must be told; USEC_NEVER = none */
-    uint8_t *bits; /* pieces it holds, limits.pieces bits */
+    usec haves_at; /* when untold pieces must be told; 0 = none */
+    uint8_t *bits; /* pieces it holds, limits.pieces bits; NULL until it greeted */
 };
 
 /* What a link is woken for, so that it is not asked for all that it might say after each block. */
@@ -127,25 +127,47 @@ struct offer {
 enum link_phase { LINK_FREE, LINK_HELLO, LINK_READY, LINK_CLOSING, LINK_GONE };
 
 struct nlink {
+    /* Looked at for every block. */
     uint32_t id;
     enum link_phase phase;
-    bool dialled;
     uint8_t wake; /* WAKE_ bits: may have something to send */
+    bool dialled;
+    bool origin;  /* a verify node */
     bool stalled; /* its queue does not move */
     bool hello_due, state_due, offer_due, ask_due, answer_due, agree_due, bye_due, close_due;
-    bool bad_due; /* a bad_block to send before closing */
-    bool origin;  /* a verify node */
-    enum err close_err;
-    struct member who;
-    struct addr addr;          /* as connected */
-    uint16_t port;             /* where it listens, from its hello */
-    struct known_entry *known; /* of our dial, or NULL */
+    bool bad_due;    /* a bad_block to send before closing */
+    uint16_t port;   /* where it listens, from its hello */
+    uint32_t queued; /* bytes handed to the host and not yet sent */
+    uint32_t window; /* blocks */
     usec since, heard, drained, spoke;
-    uint32_t queued;           /* bytes handed to the host and not yet sent */
-    uint32_t answer_left;      /* of them, up to the end of the object given last */
-    uint32_t stores;           /* stores under way with its bytes */
-    int32_t out_slot, in_slot; /* selected: ours as sent, theirs as received; -1 = none */
+    int32_t out_slot, in_slot;      /* selected: ours as sent, theirs as received; -1 = none */
+    uint32_t asks_count, asks_late; /* asked; of them, late */
+    usec asks_due;                  /* no deadline of them is earlier */
+    uint16_t asks_head, asks_tail;
+    uint16_t uploads_head, uploads_tail;
+    uint32_t uploads_count;
+    uint32_t cancels_count;
+    uint32_t cancelled; /* blocks not waited for any more, which may come all the same */
+    uint32_t misses, rejects, faults, false_claims;
+    uint32_t stores; /* stores under way with its bytes */
+    uint32_t gets_count;
     uint32_t far_count;
+    struct meter down;
+    struct rtt rtt;
+    uint64_t bytes_up, bytes_down;
+    struct member who;
+    struct {
+        uint32_t block;
+        uint16_t slot;
+    } cancels[CANCELS];
+    uint32_t sent_next;
+    uint8_t sent_slot[SENT_RING]; /* plus one; 0 = none */
+    uint32_t sent_block[SENT_RING];
+    /* Looked at now and then. */
+    enum err close_err;
+    struct addr addr;          /* as connected */
+    struct known_entry *known; /* of our dial, or NULL */
+    uint32_t answer_left;      /* of what is queued, up to the end of the object given last */
     struct {
         uint16_t slot;
         int16_t mine;
@@ -157,43 +179,21 @@ struct nlink {
     uint32_t offer_next;     /* next slot to offer while offer_due */
     uint32_t withdrawn_next; /* next withdrawal to mention */
     struct msg_get gets[PENDING_GETS];
-    uint32_t gets_count;
     uint8_t nonce[ASK_NONCE]; /* of our question under way */
     bool asked;
+    bool answered_joint;
+    bool mismatch_told;    /* in the log, once per link */
     struct msg_ask my_ask; /* as sent, for judging the answer and for `agree` */
     char my_version[VERSION_MAX];
     struct msg_ask far_ask; /* to be answered */
     char far_version[VERSION_MAX];
     struct sig far_answer_sig;
     uint8_t agree_hash[32], answer_hash[32];
-    bool answered_joint;
-    uint32_t asks_count, asks_late; /* asked; of them, late */
-    uint16_t asks_head, asks_tail;
-    usec asks_due; /* no deadline of them is earlier */
-    uint32_t uploads_count;
-    uint16_t uploads_head, uploads_tail;
-    struct {
-        uint32_t block;
-        uint16_t slot;
-    } cancels[CANCELS];
-    uint32_t cancels_count;
-    uint32_t cancelled; /* blocks not waited for any more, which may come all the same */
-    struct {
-        uint32_t block;
-        uint16_t slot;
-    } sent[SENT_RING];
-    uint32_t sent_next;
     uint32_t bad_block;
     uint16_t bad_slot;
-    uint32_t misses, rejects, faults, false_claims;
-    struct meter down;
-    struct rtt rtt;
-    uint32_t window; /* blocks */
-    uint64_t bytes_up, bytes_down;
     uint32_t lists_due;  /* peer lists asked for and not yet received */
     uint32_t ask_credit; /* version checks that it may still ask now */
     usec ask_credit_at;
-    bool mismatch_told; /* in the log, once per link */
     usec peers_asked;
     usec answered; /* its last answer to a version check; 0 = none */
 };
@@ -215,11 +215,10 @@ struct slot {
     bool confirmed_before; /* and that one was confirmed */
     bool recheck_all;      /* the block check after a flat digest that disagreed */
     uint32_t stores;       /* stores under way */
-    struct manifest m;
     struct geometry geo;
     struct picker *picker;
-    uint16_t *gained; /* pieces in the order they were gained, limits.pieces */
-    uint32_t gained_count;
+    uint16_t *gained;      /* a ring of the pieces gained last, GAINED of them */
+    uint32_t gained_count; /* pieces ever gained */
     uint8_t *at_peers; /* pieces that a neighbour holds which is no origin, limits.pieces bits */
     uint64_t bytes_origin, bytes_peer, bytes_resumed, bytes_up, bytes_wasted;
     uint32_t recheck; /* a block to hash again, or NONE */
@@ -232,12 +231,13 @@ struct slot {
     bool tell_install;
     uint8_t boot[16];
     bool loaded; /* from a record: the previous run's */
+    struct manifest m;
 };
 
 struct store_op {
     bool used, chunk;
     uint16_t slot;
-    uint32_t index; /* block or chunk; of a free place: the next free one */
+    uint32_t index; /* block or chunk; of a free place: the next free one, or NONE */
     uint32_t link;  /* index into the link table */
     uint32_t len;
 };
@@ -298,41 +298,33 @@ struct current {
 };
 
 struct node {
-    struct limits lim;
-    struct node_config conf;
-    struct rng rng;
-    struct log *log;
+    /* Looked at for every block. */
     usec now;
+    struct log *log;
     bool started, loaded, stopping;
-    struct signer identity;
-    struct member self;
-    struct digest model; /* our model id; zero when every model */
-    struct trust trust;
-    uint32_t root_at_start;
-    struct current current;
-    uint32_t floor_root;
-    uint64_t floor_sequence;
+    bool stir; /* more than blocks moved: storage, dialling and every time are looked at again */
+    bool held_back;    /* blocks wait because enough is queued already */
+    uint32_t unchoked; /* streams being served */
     struct slot *slots;
     struct nlink *links;
-    struct stream *streams; /* links x images */
+    struct stream *streams; /* images x links */
+    uint8_t *bits;          /* likewise, limits.pieces of them each */
     /* By link: its id or 0; when it must be looked at; whether it is awake; whether its time may
      * have changed since the last drain. */
     uint32_t *link_ids;
     usec *link_due;
     uint64_t *awake, *touched; /* first bit highest */
     usec links_due, other_due; /* the earliest of the links; of all else */
-    bool stir; /* more than blocks moved: storage, dialling and every time are looked at again */
-    struct ask *asks;
-    struct upload *uploads;
-    uint16_t asks_free, uploads_free;
     uint32_t links_count, next_link;
     /* Places in use lie below these: what is done for every message looks no further. */
     uint32_t links_top, slots_top;
-    struct known known;
-    struct bans bans;
-    struct table table;
+    struct ask *asks;
+    struct upload *uploads;
     struct store_op *ops;
-    uint32_t ops_free; /* the first free place of ops */
+    /* The first free places of these, and how many were ever taken: memory that was not needed yet
+     * stays untouched. */
+    uint16_t asks_free, uploads_free, asks_used, uploads_used;
+    uint32_t ops_free, ops_ever;
     uint32_t ops_used;
     uint32_t asks_out; /* blocks and chunks that may still come, each with a place kept for it */
     struct {
@@ -341,45 +333,60 @@ struct node {
         struct body *body;
         uint32_t op;
     } store;
-    struct save_item saves[SAVES];
     uint32_t saves_count, saves_head, save_batch;
     uint32_t saved_batch; /* the newest batch that is durable */
     uint32_t trust_batch; /* batch that makes a new root or list durable; 0 = none */
-    struct tell_item tells[TELLS];
     uint32_t tells_count;
+    uint64_t queued;         /* bytes handed to all links that are not stalled, and not yet sent */
+    struct meter from_peers; /* payload from neighbours that are no origins */
+    struct meter sending;    /* bytes that leave, all links */
+    struct bucket up, down;
+    uint64_t bytes_up, bytes_down;
+    struct limits lim;
+    struct rng rng;
+    struct node_config conf;
+    /* Looked at now and then. */
+    struct signer identity;
+    struct member self;
+    struct digest model; /* our model id; zero when every model */
+    uint32_t root_at_start;
+    struct current current;
+    uint32_t floor_root;
+    uint64_t floor_sequence;
+    struct known known;
+    struct bans bans;
+    struct table table;
     struct want wants[WANTS];
     uint32_t want_turn; /* the link that is considered first */
     struct withdrawn *withdrawals;
-    struct hint hints[HINTS];
-    struct lan_source sources[LAN_SOURCES];
     struct {
         struct known_entry *entry;
         uint32_t op;
     } dials[HALF_OPEN_MAX];
     uint32_t dials_count, dial_op;
     uint8_t boot[8];
-    struct trickle trickle[LAN_MAX];
-    bool cast_due[LAN_MAX];
     uint8_t fleet_tag[8];
-    struct bucket up, down, datagrams, datagrams_strange;
+    bool cast_due[LAN_MAX];
+    struct bucket datagrams, datagrams_strange;
     usec poll_at;
     struct {
         bool on;
         usec since;
     } fresh;
     usec fresh_at, rehash_at, ready_at, bans_at;
-    uint64_t cases[5], jointly, mismatches, bytes_up, bytes_down;
-    uint64_t queued;         /* bytes handed to all links that are not stalled, and not yet sent */
-    struct meter from_peers; /* payload from neighbours that are no origins */
-    struct meter sending;    /* bytes that leave, all links */
-    bool held_back;          /* blocks wait because enough is queued already */
-    uint32_t unchoked;       /* streams being served */
+    uint64_t cases[5], jointly, mismatches;
+    struct trickle trickle[LAN_MAX];
+    struct save_item saves[SAVES];
+    struct tell_item tells[TELLS];
+    struct hint hints[HINTS];
+    struct lan_source sources[LAN_SOURCES];
+    struct trust trust;
 };
 
 /* ---- small helpers ---- */
 static inline struct stream *stream_of(const struct node *n, uint32_t link, uint32_t slot)
 {
-    return &n->streams[(size_t)link * n->lim.images + slot];
+    return &n->streams[(size_t)slot * n->lim.links + link];
 }
 static inline uint32_t link_index(const struct node *n, const struct nlink *l)
 {

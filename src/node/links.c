@@ -45,7 +45,7 @@ static struct nlink *link_slot(struct node *n)
     }
     if (gone == NONE)
         return NULL;
-    for (uint32_t i = 0; i < n->lim.store_ops; i++) {
+    for (uint32_t i = 0; i < n->ops_ever; i++) {
         if (n->ops[i].used && n->ops[i].link == gone)
             n->ops[i].link = NONE;
     }
@@ -62,16 +62,6 @@ static void link_reset(struct node *n, struct nlink *l)
     memset(offers, 0, sizeof(*offers) * n->lim.images);
     l->out_slot = l->in_slot = -1;
     l->window = 4; /* it grows with every block that comes in time */
-    for (uint32_t s = 0; s < n->lim.images; s++) {
-        struct stream *st = stream_of(n, link_index(n, l), s);
-        uint8_t *bits = st->bits;
-        memset(st, 0, sizeof(*st));
-        st->bits = bits;
-        memset(bits, 0, (n->lim.pieces + 7) / 8);
-        st->lost = NONE;
-        st->chunk_out = NONE;
-        st->haves_at = USEC_NEVER;
-    }
 }
 
 /* The address that led to a link which goes because of another link leads to that one. */

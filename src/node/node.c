@@ -16,6 +16,7 @@ const struct limits limits_device = {
     .open_blocks = 16384,
     .chunks = 8192,
     .known = 256,
+    .announced = 128,
     .requests = 256,
     .uploads = 256,
     .window = 512 * 1024,
@@ -30,6 +31,7 @@ const struct limits limits_verify = {
     .open_blocks = 16384,
     .chunks = 8192,
     .known = 1024,
+    .announced = 4096,
     .requests = 256,
     .uploads = 256,
     .window = 512 * 1024,
@@ -56,7 +58,7 @@ static void carve_slots(struct node *n, struct carve *c, const struct limits *li
 {
     for (uint32_t i = 0; i < lim->images; i++) {
         void *picker = carve(c, picker_size(lim));
-        void *gained = carve(c, sizeof(uint16_t) * lim->pieces);
+        void *gained = carve(c, sizeof(uint16_t) * GAINED);
         void *at_peers = carve(c, (lim->pieces + 7) / 8);
         if (n != NULL) {
             n->slots[i].picker = picker_init(picker, lim);
@@ -69,16 +71,10 @@ static void carve_slots(struct node *n, struct carve *c, const struct limits *li
 
 static void carve_links(struct node *n, struct carve *c, const struct limits *lim)
 {
-    size_t bits = (lim->pieces + 7) / 8;
     for (uint32_t i = 0; i < lim->links; i++) {
         void *offers = carve(c, sizeof(struct offer) * lim->images);
         if (n != NULL)
             n->links[i].offers = offers;
-        for (uint32_t s = 0; s < lim->images; s++) {
-            void *map = carve(c, bits);
-            if (n != NULL)
-                stream_of(n, i, s)->bits = map;
-        }
     }
 }
 
@@ -102,17 +98,20 @@ static void carve_index(struct node *n, struct carve *c, const struct limits *li
     }
 }
 
-/* One pass measures and one lays out, by the same code.  *cleared: how much must begin as zeros. */
-static size_t lay_out(void *mem, const struct limits *lim, struct node **out, size_t *cleared)
+/* One pass measures and one lays out, by the same code.  What is used first or often lies together,
+ * and nothing is written that is not used: in memory that the system gives as zeros, only the pages
+ * in use are taken. */
+static size_t lay_out(void *mem, const struct limits *lim, struct node **out)
 {
     struct carve c = {mem, 0};
     struct node *n = carve(&c, sizeof(struct node));
     void *slots = carve(&c, sizeof(struct slot) * lim->images);
     void *links = carve(&c, sizeof(struct nlink) * lim->links);
     void *streams = carve(&c, sizeof(struct stream) * lim->links * lim->images);
+    void *bits = carve(&c, (size_t)((lim->pieces + 7) / 8) * lim->links * lim->images);
     void *known = carve(&c, sizeof(struct known_entry) * lim->known);
     void *bans = carve(&c, sizeof(struct ban) * lim->bans);
-    void *table = carve(&c, sizeof(struct table_entry) * lim->known * TABLE_SHARE);
+    void *table = carve(&c, sizeof(struct table_entry) * lim->announced);
     void *ops = carve(&c, sizeof(struct store_op) * lim->store_ops);
     void *withdrawals = carve(&c, sizeof(struct withdrawn) * lim->withdrawals);
     if (n != NULL) {
@@ -120,16 +119,16 @@ static size_t lay_out(void *mem, const struct limits *lim, struct node **out, si
         n->slots = slots;
         n->links = links;
         n->streams = streams;
+        n->bits = bits;
         n->ops = ops;
         n->withdrawals = withdrawals;
         known_init(&n->known, known, lim->known);
         bans_init(&n->bans, bans, lim->bans);
-        table_init(&n->table, table, lim->known * TABLE_SHARE);
+        table_init(&n->table, table, lim->announced);
     }
     carve_index(n, &c, lim);
     carve_slots(n, &c, lim);
     carve_links(n, &c, lim);
-    *cleared = c.used;
     void *asks = carve(&c, sizeof(struct ask) * asks_most(lim));
     void *uploads = carve(&c, sizeof(struct upload) * uploads_most(lim));
     if (n != NULL) {
@@ -143,8 +142,7 @@ static size_t lay_out(void *mem, const struct limits *lim, struct node **out, si
 
 size_t node_size(const struct limits *lim)
 {
-    size_t cleared;
-    return lay_out(NULL, lim, NULL, &cleared);
+    return lay_out(NULL, lim, NULL);
 }
 
 struct node *node_init(void *mem, const struct limits *lim, const struct node_config *conf,
@@ -158,17 +156,10 @@ struct node *node_init(void *mem, const struct limits *lim, const struct node_co
     assert(2 * lim->images + 1 + SAVES_BANS + ROOTS_AT_ONCE + 1 <= SAVES);
     /* Tells: to install, held, confirmed, held at, of each slot; three of the node; withdrawals. */
     assert((conf->publish ? 4 * lim->images + lim->withdrawals : 3 * lim->images) + 3 <= TELLS);
-    size_t cleared;
     struct node *n;
-    (void)lay_out(NULL, lim, NULL, &cleared);
-    memset(mem, 0, cleared);
-    (void)lay_out(mem, lim, &n, &cleared);
-    for (uint32_t i = 0; i < lim->store_ops; i++)
-        n->ops[i].index = i + 1;
-    for (uint32_t i = 0; i < asks_most(lim); i++)
-        n->asks[i].next = i + 1 < asks_most(lim) ? (uint16_t)(i + 1) : LIST_END;
-    for (uint32_t i = 0; i < uploads_most(lim); i++)
-        n->uploads[i].next = i + 1 < uploads_most(lim) ? (uint16_t)(i + 1) : LIST_END;
+    (void)lay_out(mem, lim, &n);
+    n->asks_free = n->uploads_free = LIST_END;
+    n->ops_free = NONE;
     for (uint32_t i = 0; i < lim->links; i++)
         n->link_due[i] = USEC_NEVER;
     n->links_due = n->other_due = USEC_NEVER;

@@ -496,10 +496,6 @@ void release_opened(struct node *n, const struct event *ev)
     picker_load(s->picker, ev->opened.blocks, ev->opened.chunks);
     s->opened = true;
     s->gained_count = 0;
-    for (uint32_t p = 0; p < s->geo.pieces; p++) {
-        if (picker_has(s->picker, p))
-            s->gained[s->gained_count++] = (uint16_t)p;
-    }
     uint32_t blocks = picker_blocks_have(s->picker);
     if (s->loaded && blocks > 0) {
         s->bytes_resumed = (uint64_t)blocks * BLOCK_LEN;

@@ -40,8 +40,11 @@ bool upload_select(struct node *n, struct nlink *l, uint32_t slot, struct action
 static void upload_push(struct node *n, struct nlink *l, uint32_t slot, uint32_t block, bool reject)
 {
     uint16_t i = n->uploads_free;
-    assert(i != LIST_END);
-    n->uploads_free = n->uploads[i].next;
+    if (i != LIST_END)
+        n->uploads_free = n->uploads[i].next;
+    else
+        i = n->uploads_used++;
+    assert(i < uploads_most(&n->lim));
     n->uploads[i] =
         (struct upload){.block = block, .next = LIST_END, .slot = (uint8_t)slot, .reject = reject};
     if (l->uploads_count++ == 0)
@@ -76,7 +79,8 @@ static bool candidate(const struct node *n, uint32_t link, uint32_t slot)
 {
     const struct stream *st = stream_of(n, link, slot);
     return link_live(&n->links[link]) && stream_live(st) && st->greeted && st->far_want &&
-           !st->unchoked && release_slot_shared(&n->slots[slot]) && n->slots[slot].gained_count > 0;
+           !st->unchoked && release_slot_shared(&n->slots[slot]) &&
+           picker_pieces_have(n->slots[slot].picker) > 0;
 }
 
 static bool find_deprived(struct node *n, uint32_t *link, uint32_t *slot, uint64_t *value)
@@ -189,7 +193,8 @@ void upload_on_request(struct node *n, struct nlink *l, uint32_t slot, const str
     /* The pool has room for all that may wait of those that are served, and a little of the rest.
      */
     uint32_t most = served ? n->lim.uploads : CHOKED_UPLOADS;
-    if (l->uploads_count >= most || n->uploads_free == LIST_END) {
+    bool place = n->uploads_free != LIST_END || n->uploads_used < uploads_most(&n->lim);
+    if (l->uploads_count >= most || !place) {
         if (++l->faults > n->lim.uploads)
             link_close(n, l, E_FLOOD);
         return;
@@ -241,9 +246,9 @@ void upload_on_bad_block(struct node *n, struct nlink *l, uint32_t slot, uint32_
 {
     struct slot *s = &n->slots[slot];
     for (uint32_t i = 0; i < SENT_RING; i++) {
-        if (l->sent[i].slot != slot + 1 || l->sent[i].block != block)
+        if (l->sent_slot[i] != slot + 1 || l->sent_block[i] != block)
             continue;
-        l->sent[i].slot = 0; /* once per index */
+        l->sent_slot[i] = 0; /* once per index */
         if (s->recheck == NONE)
             s->recheck = block;
         n->stir = true;
@@ -314,25 +319,46 @@ bool upload_haves_due(const struct node *n, const struct slot *s, const struct s
 static void build_haves(const struct slot *s, struct stream *st, struct wire_msg *m,
                         uint8_t map[HAVES_MAP])
 {
-    uint32_t low = UINT32_MAX, high = 0;
-    for (uint32_t i = st->told; i < s->gained_count; i++) {
-        low = s->gained[i] < low ? s->gained[i] : low;
-        high = s->gained[i] > high ? s->gained[i] : high;
+    uint32_t from = st->told, low = UINT32_MAX, high = 0;
+    st->told = s->gained_count;
+    st->haves_at = 0;
+    if (s->gained_count - from > GAINED) {
+        m->id = MSG_haves;
+        m->haves.first = 0;
+        m->haves.map = bytes_of(picker_bitmap(s->picker).p, (s->geo.pieces + 7) / 8);
+        return;
+    }
+    for (uint32_t i = from; i < s->gained_count; i++) {
+        uint32_t piece = s->gained[i % GAINED];
+        if (!picker_has(s->picker, piece))
+            continue;
+        low = piece < low ? piece : low;
+        high = piece > high ? piece : high;
     }
     if (low == high) {
         m->id = MSG_have;
         m->have.piece = low;
-    } else {
-        memset(map, 0, HAVES_MAP);
-        uint32_t first = low & ~7u;
-        for (uint32_t i = st->told; i < s->gained_count; i++)
-            bits_set(map, s->gained[i] - first);
-        m->id = MSG_haves;
-        m->haves.first = first;
-        m->haves.map = bytes_of(map, (high - first) / 8 + 1);
+        return;
     }
-    st->told = s->gained_count;
-    st->haves_at = USEC_NEVER;
+    memset(map, 0, HAVES_MAP);
+    uint32_t first = low & ~7u;
+    for (uint32_t i = from; i < s->gained_count; i++) {
+        uint32_t piece = s->gained[i % GAINED];
+        if (picker_has(s->picker, piece))
+            bits_set(map, piece - first);
+    }
+    m->id = MSG_haves;
+    m->haves.first = first;
+    m->haves.map = bytes_of(map, (high - first) / 8 + 1);
+}
+
+/* What was gained and lost again before it was told is passed over, so that something of what is
+ * left is held. */
+static void haves_skip(const struct slot *s, struct stream *st)
+{
+    while (s->gained_count != st->told && s->gained_count - st->told <= GAINED &&
+           !picker_has(s->picker, s->gained[st->told % GAINED]))
+        st->told++;
 }
 
 /* What is due on a live stream, most pressing first; false when nothing is. */
@@ -350,11 +376,11 @@ static bool stream_says(struct node *n, uint32_t slot, struct stream *st, struct
         }
         return true;
     }
-    if (st->lost != NONE) {
+    if (st->lost != 0) {
         if (build) {
             m->id = MSG_donthave;
-            m->donthave.piece = st->lost;
-            st->lost = NONE;
+            m->donthave.piece = st->lost - 1;
+            st->lost = 0;
         }
         return true;
     }
@@ -372,9 +398,10 @@ static bool stream_says(struct node *n, uint32_t slot, struct stream *st, struct
         }
         return true;
     }
+    haves_skip(s, st);
     if (far_complete) {
         st->told = s->gained_count;
-        st->haves_at = USEC_NEVER;
+        st->haves_at = 0;
     } else if (upload_haves_due(n, s, st)) {
         if (build)
             build_haves(s, st, m, map);
@@ -565,8 +592,8 @@ bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint
     l->bytes_up += len;
     n->bytes_up += len;
     s->bytes_up += len;
-    l->sent[l->sent_next].slot = (uint16_t)(u.slot + 1);
-    l->sent[l->sent_next].block = u.block;
+    l->sent_slot[l->sent_next] = (uint8_t)(u.slot + 1);
+    l->sent_block[l->sent_next] = u.block;
     l->sent_next = (l->sent_next + 1) % SENT_RING;
     st->served++;
     st->served_total++;

@@ -26,6 +26,7 @@
 #define RANDOM_PIECES  2u
 #define ENDGAME_BLOCKS 32u
 #define SLOTS_WANTED   4u
+#define SLOTS_MOST     512u /* pieces begun at once */
 
 enum { ASKS = 0x03, COMING = 0x40, HELD = 0x80 };
 
@@ -53,9 +54,15 @@ struct picker {
     uint8_t *state; /* stride of them for each slot */
 };
 
+static uint32_t slots_most_of(uint32_t open_blocks, uint32_t pieces)
+{
+    uint32_t most = open_blocks < pieces ? open_blocks : pieces;
+    return most < SLOTS_MOST ? most : SLOTS_MOST;
+}
+
 static uint32_t slots_most(const struct limits *lim)
 {
-    return lim->open_blocks < lim->pieces ? lim->open_blocks : lim->pieces;
+    return slots_most_of(lim->open_blocks, lim->pieces);
 }
 
 static size_t align8(size_t n)
@@ -85,7 +92,7 @@ struct picker *picker_init(void *mem, const struct limits *lim)
 {
     uint8_t *at = mem;
     assert((uintptr_t)mem % 8 == 0);
-    memset(mem, 0, picker_size(lim));
+    memset(mem, 0, sizeof(struct picker)); /* the rest is made by picker_begin() */
     struct picker *p = (void *)part(&at, sizeof *p);
     uint32_t slots = slots_most(lim);
     p->max_pieces = lim->pieces;
@@ -99,7 +106,7 @@ struct picker *picker_init(void *mem, const struct limits *lim)
     p->wanted = part(&at, bits_size(slots));
     p->choice = (void *)part(&at, bits_size(lim->pieces));
     uint64_t *planes = (void *)part(&at, 8 * rarity_words(lim->pieces, lim->links));
-    rarity_init(&p->rarity, planes, lim->pieces, lim->links);
+    rarity_init(&p->rarity, planes, lim->links);
     p->slot_of = (void *)part(&at, sizeof(uint16_t) * lim->pieces);
     p->slot = (void *)part(&at, sizeof(struct slot) * slots);
     p->state = part(&at, lim->open_blocks);
@@ -255,10 +262,10 @@ static uint32_t slot_open(struct picker *p, uint32_t piece, uint16_t who)
 
 static void forget_held(struct picker *p)
 {
-    memset(p->have, 0, bits_size(p->max_pieces));
-    memset(p->fresh, 0, bits_size(p->max_pieces));
-    memset(p->chunk_have, 0, bits_size(p->max_chunks));
-    memset(p->chunk_asked, 0, bits_size(p->max_chunks));
+    memset(p->have, 0, bits_size(p->g.pieces));
+    memset(p->fresh, 0, bits_size(p->g.pieces));
+    memset(p->chunk_have, 0, bits_size(p->g.chunks));
+    memset(p->chunk_asked, 0, bits_size(p->g.chunks));
     p->pieces_have = 0;
     p->blocks_have = 0;
     p->blocks_coming = 0;
@@ -270,7 +277,7 @@ static void forget_begun(struct picker *p)
 {
     memset(p->used, 0, bits_size(p->slots));
     memset(p->wanted, 0, bits_size(p->slots));
-    memset(p->slot_of, 0xff, sizeof(uint16_t) * p->max_pieces);
+    memset(p->slot_of, 0xff, sizeof(uint16_t) * p->g.pieces);
     p->open = 0;
     p->blocks_asked = 0;
 }
@@ -283,11 +290,10 @@ static void refresh_all(struct picker *p)
 
 enum err picker_begin(struct picker *p, const struct geometry *g)
 {
-    forget_held(p);
-    forget_begun(p);
-    rarity_clear(&p->rarity);
     p->g = (struct geometry){0};
     p->slots = 0;
+    forget_held(p);
+    forget_begun(p);
     if (g->pieces > p->max_pieces || g->chunks > p->max_chunks)
         return E_LIMIT;
     uint32_t stride = g->blocks < g->piece_blocks ? g->blocks : g->piece_blocks;
@@ -299,6 +305,11 @@ enum err picker_begin(struct picker *p, const struct geometry *g)
     p->slots = p->max_open_blocks / stride;
     if (p->slots > g->pieces)
         p->slots = g->pieces;
+    if (p->slots > slots_most_of(p->max_open_blocks, p->max_pieces))
+        p->slots = slots_most_of(p->max_open_blocks, p->max_pieces);
+    forget_held(p);
+    forget_begun(p);
+    rarity_begin(&p->rarity, g->pieces);
     refresh_all(p);
     return E_OK;
 }
@@ -598,7 +609,6 @@ static uint32_t next_fresh(struct picker *p, struct bytes bits, struct rng *rng)
 {
     uint32_t words = bits_words(p->g.pieces), ties = 0, w = 0;
     uint64_t *set = p->choice, some = 0;
-    memset(set, 0, bits_size(p->max_pieces));
     for (uint32_t i = 0; i < words; i++) {
         set[i] = bits_word(bits, i) & bits_own_word(p->fresh, i);
         some |= set[i];

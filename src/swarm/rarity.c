@@ -23,14 +23,14 @@ size_t rarity_words(uint32_t pieces, uint32_t most)
     return (size_t)planes_for(most) * ((pieces + 63) / 64);
 }
 
-void rarity_init(struct rarity *r, uint64_t *mem, uint32_t pieces, uint32_t most)
+void rarity_init(struct rarity *r, uint64_t *mem, uint32_t most)
 {
-    *r = (struct rarity){.plane = mem, .planes = planes_for(most), .words = (pieces + 63) / 64};
-    rarity_clear(r);
+    *r = (struct rarity){.plane = mem, .planes = planes_for(most)};
 }
 
-void rarity_clear(struct rarity *r)
+void rarity_begin(struct rarity *r, uint32_t pieces)
 {
+    r->words = (pieces + 63) / 64;
     memset(r->plane, 0, sizeof *r->plane * r->planes * r->words);
 }
 

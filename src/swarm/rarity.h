@@ -8,14 +8,15 @@
 
 struct rarity {
     uint64_t *plane;        /* bit k of every piece's count, plane by plane */
-    uint32_t planes, words; /* words in a plane */
+    uint32_t planes, words; /* words in a plane: of the pieces counted now */
 };
 
 /* Words of memory for counts up to `most` of that many pieces. */
 size_t rarity_words(uint32_t pieces, uint32_t most);
-void rarity_init(struct rarity *r, uint64_t *mem, uint32_t pieces, uint32_t most);
-/* All counts become zero. */
-void rarity_clear(struct rarity *r);
+/* Counts nothing yet, and writes nothing to mem. */
+void rarity_init(struct rarity *r, uint64_t *mem, uint32_t most);
+/* Begins to count these pieces, no more than at init, all from zero. */
+void rarity_begin(struct rarity *r, uint32_t pieces);
 /* One neighbour more, or one less, holds the pieces of word w that `set` names.  A count that would
  * leave its range is the caller's bug. */
 void rarity_add(struct rarity *r, uint32_t w, uint64_t set);

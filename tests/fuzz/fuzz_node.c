@@ -22,6 +22,7 @@ static void configure(void)
                             .open_blocks = 64,
                             .chunks = 4,
                             .known = 8,
+                            .announced = 32,
                             .requests = 6,
                             .uploads = 5,
                             .window = 50000,

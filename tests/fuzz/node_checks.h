@@ -19,9 +19,9 @@ static void check_stream(const struct nlink *l, uint32_t s, uint32_t *unchoked, 
     const struct slot *sl = &n->slots[s];
     if (st->unchoked)
         (*unchoked)++;
-    *asks += st->chunk_out != NONE;
+    *asks += st->chunk_out != 0;
     if (!link_live(l))
-        assert(!st->unchoked && !st->far_greeted && st->chunk_out == NONE);
+        assert(!st->unchoked && !st->far_greeted && st->chunk_out == 0);
     if (st->unchoked || st->far_greeted || st->greeted)
         assert(stream_live(st) && sl->opened);
     if (st->far_greeted)
@@ -68,7 +68,8 @@ static void check_pools(const struct node *n)
         asks++;
     for (uint32_t i = n->uploads_free; i != LIST_END; i = n->uploads[i].next)
         uploads++;
-    assert(asks == asks_most(&w.lim) && uploads == uploads_most(&w.lim));
+    assert(asks == n->asks_used && asks <= asks_most(&w.lim));
+    assert(uploads == n->uploads_used && uploads <= uploads_most(&w.lim));
 }
 
 /* A time that was kept from an earlier drain is never later than the exact one. */
@@ -146,7 +147,6 @@ static void check_slots(void)
         uint32_t r = release_of_id(sl->m.id.b);
         assert(r < RELEASES && fix.release[r].valid);
         if (sl->opened) {
-            assert(sl->gained_count == picker_pieces_have(sl->picker));
             assert(w.slot[s].bound && digest_equal(&w.slot[s].root, &sl->m.tree_root));
             for (uint32_t p = 0; p < sl->geo.pieces; p++) {
                 uint32_t held = 0;

@@ -511,7 +511,7 @@ static void boot(void)
     uint8_t seed[32] = {0};
     seed[0] = (uint8_t)++w.boots;
     free(w.mem);
-    w.mem = malloc(node_size(&w.lim));
+    w.mem = calloc(1, node_size(&w.lim));
     if (w.mem == NULL)
         abort();
     w.log = (struct log){.level = LOG_DEBUG, .sink = sink};

@@ -122,6 +122,7 @@ struct mesh *mesh_make(uint64_t seed, uint32_t verify, uint32_t devices, uint32_
                                  .open_blocks = 256,
                                  .chunks = 32,
                                  .known = 32,
+                                 .announced = 128,
                                  .requests = 16,
                                  .uploads = 32,
                                  .window = 65536,

@@ -396,7 +396,7 @@ END_TEST
 START_TEST(announcements)
 {
     struct mesh *m = mesh_make(32, 1, 20, 1);
-    m->node[0].lim.known = 2; /* and the table that follows from it has eight places */
+    m->node[0].lim.announced = 8;
     m->node[0].lim.links = 24;
     uint32_t one = mesh_release(m, NULL, "1.0", 1, SIZE / 4);
     mesh_start(m, 0);

@@ -15,7 +15,8 @@ START_TEST(counts_like_an_array)
     struct rng rng = rng_of((uint32_t)_i);
     uint32_t count[PIECES] = {0};
     ck_assert_uint_eq(rarity_words(PIECES, MOST), sizeof memory / sizeof *memory);
-    rarity_init(&r, memory, PIECES, MOST);
+    rarity_init(&r, memory, MOST);
+    rarity_begin(&r, PIECES);
     for (uint32_t step = 0; step < 3000; step++) {
         uint32_t w = rng_below(&rng, 4);
         uint64_t set = rng_u64(&rng) & rng_u64(&rng), fits = 0;
@@ -50,7 +51,7 @@ START_TEST(counts_like_an_array)
                 ck_abort_msg("choice of piece %u at step %u", i, step);
         }
     }
-    rarity_clear(&r);
+    rarity_begin(&r, PIECES);
     for (uint32_t i = 0; i < PIECES; i++)
         ck_assert_uint_eq(rarity_get(&r, i), 0);
 }
@@ -59,7 +60,8 @@ END_TEST
 START_TEST(below_zero_is_a_bug)
 {
     struct rarity r;
-    rarity_init(&r, memory, PIECES, MOST);
+    rarity_init(&r, memory, MOST);
+    rarity_begin(&r, PIECES);
     rarity_add(&r, 1, 5);
     rarity_remove(&r, 1, 2);
 }
@@ -68,7 +70,8 @@ END_TEST
 START_TEST(beyond_its_range_is_a_bug)
 {
     struct rarity r;
-    rarity_init(&r, memory, PIECES, MOST);
+    rarity_init(&r, memory, MOST);
+    rarity_begin(&r, PIECES);
     for (uint32_t i = 0; i < 16; i++)
         rarity_add(&r, 0, 1);
 }
