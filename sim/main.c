@@ -280,20 +280,17 @@ static bool turn(struct world *w, struct plot *plot, const sigset_t *ends, usec 
     return !ended;
 }
 
-static int run_world(struct world *w, struct plot *plot, const struct options *opt)
+static int run_world(struct world *w, struct plot *plot, const struct options *opt,
+                     const sigset_t *ends)
 {
     usec began = wall_now();
-    sigset_t ends, before;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGINT);
-    sigaddset(&ends, SIGTERM);
-    sigprocmask(SIG_BLOCK, &ends, &before);
-    w->interrupted = !turn(w, plot, &ends, began);
+    w->interrupted = !turn(w, plot, ends, began);
     if (!w->interrupted)
         check_end(w);
     report_result(w, wall_now() - began);
+    fflush(stdout);
+    sigprocmask(SIG_UNBLOCK, ends, NULL);
     bool drawn = plot == NULL || plot_close(plot, w, opt->plot_over);
-    sigprocmask(SIG_SETMASK, &before, NULL);
     if (w->interrupted)
         return STATUS_ENDED;
     if (!drawn)
@@ -304,8 +301,13 @@ static int run_world(struct world *w, struct plot *plot, const struct options *o
 static int run(const struct scenario *scn, const struct options *opt)
 {
     char why[WHY_MAX];
+    sigset_t ends;
     if (room_lacks(scn, room_available(), why, sizeof(why)))
         return refuse(NULL, 0, why);
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigprocmask(SIG_BLOCK, &ends, NULL);
     struct world *w = sim_alloc(1, sizeof(*w));
     struct plot *plot = NULL;
     int status = STATUS_USAGE;
@@ -313,7 +315,7 @@ static int run(const struct scenario *scn, const struct options *opt)
         if (opt->plot != NULL)
             plot = plot_open(opt->plot, "fwswarm-sim");
         if (opt->plot == NULL || plot != NULL)
-            status = run_world(w, plot, opt);
+            status = run_world(w, plot, opt, &ends);
     }
     world_fini(w);
     free(w);
