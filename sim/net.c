@@ -1,41 +1,36 @@
-/* Links as parcels through two queues.
+/* Links: what a core asks for, and what reaches the other core.
  *
- * A parcel has exactly one tick pending: LEFT (through the uplink), then ARRIVE (after the pair's
- * latency), then DELIVER (through the downlink).  A queue is a time until which it is busy, so
- * passing it is one addition; the remainder of each division is carried on, so that rates are
- * exact. Order within a link holds because all three stages keep order.
- *
- * A node's host admits no more links than its limits say.  A handshake is three parcels of the real
- * channel's sizes; the dialler is up when the reply is in, the listener when the third is: one and
- * a half round trips.  An orderly close sends a FIN behind what is queued.  A crash loses what had
- * not left, and the far side hears of it one latency later.
+ * What a link sends takes its host's way: the kernel takes some of it at once, and credit returns
+ * when it does; slow start lets the rest go by and by; line.c brings it over.  An orderly close
+ * sends a FIN behind what is queued.  A machine that loses power says nothing: the others notice
+ * because nothing acknowledges them (probe.c), or are told by the machine when it is back.
  *
  * The name of a link is its generation, slot and side; a slot is used again only when no parcel and
  * no tick names it and both ends are closed. */
 #include "net.h"
 
+#include "address.h"
 #include "checks.h"
 #include "fwswarm/link.h"
 #include "fwswarm/wire.h"
+#include "net_links.h"
+#include "weather.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define PORT            7400u
 #define PORT_EPHEMERAL  32768u
 #define RECORD_OVERHEAD (LINK_HEAD_ROOM + LINK_TAIL_ROOM)
 #define NAME_BITS       21u /* of slot and side, plus one */
-
-/* The three messages of a handshake between nodes that trust the same root and list: u16 length,
- * the pattern's keys and tags, then three versions; in the later two also three strings of which
- * only the certificate is not empty, an identity and a signature. */
-#define SHAKE_VERSIONS      12u
-#define SHAKE_PAYLOAD(cert) (SHAKE_VERSIONS + 3u * 2u + 32u + 64u + (uint32_t)(cert))
-#define SHAKE_HELLO         (2u + 32u + SHAKE_VERSIONS + AEAD_TAG)
-#define SHAKE_REPLY(cert)   (2u + 32u + 32u + AEAD_TAG + SHAKE_PAYLOAD(cert) + AEAD_TAG)
-#define SHAKE_PROOF(cert)   (2u + 32u + AEAD_TAG + SHAKE_PAYLOAD(cert) + AEAD_TAG)
-/* TCP's own words. */
-#define FIN_BYTES 40u
+/* What the kernel takes of a link beyond what it can send now, as the real host sets it. */
+#define NOTSENT_LOWAT (128u * 1024u)
+/* Slow start: ten segments at first, twice as many each round trip in which they were used, half as
+ * many for each time-out's length of silence.  Without it everything leaves at once. */
+static const bool slow_start = true;
+#define WINDOW_FIRST (10u * (LINE_MSS + LINE_HEADER))
+#define WINDOW_MOST  (8u * 1024u * 1024u) /* no limit any more */
+#define SILENCE      (SEC / 5)            /* least time-out */
 
 void net_init(struct net *net)
 {
@@ -44,78 +39,7 @@ void net_init(struct net *net)
     pool_init(&net->heads, HEAD_MAX);
 }
 
-uint32_t net_handshake_bytes(uint32_t message, size_t cert_len)
-{
-    if (message == 0)
-        return SHAKE_HELLO;
-    return message == 1 ? SHAKE_REPLY(cert_len) : SHAKE_PROOF(cert_len);
-}
-
-/* ---- addresses ---- */
-
-/* 10.x.y.1, one /24 each, so that rules about crowded networks see separate ones. */
-struct addr net_addr(uint32_t node)
-{
-    struct addr a = {.family = 4, .port = PORT};
-    a.ip[0] = 10;
-    a.ip[1] = (uint8_t)(node >> 8);
-    a.ip[2] = (uint8_t)node;
-    a.ip[3] = 1;
-    return a;
-}
-
-uint32_t net_node_at(const struct world *w, const struct addr *addr)
-{
-    uint32_t node = (uint32_t)addr->ip[1] << 8 | addr->ip[2];
-    if (node >= w->count)
-        return NONE;
-    struct addr a = net_addr(node);
-    return addr_equal(&a, addr) ? node : NONE;
-}
-
-static uint64_t mix(uint64_t h)
-{
-    h ^= h >> 31;
-    h *= 0x9e3779b97f4a7c15u;
-    h ^= h >> 29;
-    h *= 0xbf58476d1ce4e5b9u;
-    return h ^ h >> 32;
-}
-
-/* Half of what lies between two nodes of one place, or of the mean of their groups' round trips;
- * give or take a tenth by pair, so that equal distances do not march in step. */
-usec net_latency(const struct world *w, uint32_t a, uint32_t b)
-{
-    uint64_t lo = a < b ? a : b, hi = a < b ? b : a;
-    uint64_t h = mix(w->scn.seed ^ mix(lo << 32 | hi));
-    const struct sim_node *x = &w->node[a], *y = &w->node[b];
-    usec way = (w->scn.group[x->group].rtt + w->scn.group[y->group].rtt) / 4;
-    if (x->place != NONE && x->place == y->place)
-        way = w->scn.site[w->place[x->place].site].rtt / 2;
-    return way * (900 + h % 201) / 1000;
-}
-
-/* ---- queues ---- */
-
-/* When the last of n more bytes will have passed. */
-static usec pipe_pass(struct pipe *p, usec now, uint32_t n)
-{
-    if (p->free < now) {
-        p->free = now;
-        p->carry = 0;
-    }
-    uint64_t work = (uint64_t)n * SEC + p->carry;
-    p->free += work / p->rate;
-    p->carry = work % p->rate;
-    return p->free;
-}
-
 /* ---- names and life of links ---- */
-
-static struct wire_link *link_at(const struct world *w, uint32_t slot)
-{
-    return pool_at(&w->net.links, slot);
-}
 
 static uint32_t link_name(const struct wire_link *l, uint32_t slot, unsigned side)
 {
@@ -143,22 +67,43 @@ static struct end *end_at(const struct world *w, uint32_t id)
     return &link_at(w, id / 2)->end[id % 2];
 }
 
-static void end_begin(struct world *w, uint32_t slot, unsigned side, uint32_t node,
-                      enum end_state state)
+uint32_t net_slot(struct world *w)
+{
+    uint32_t slot = pool_take(&w->net.links);
+    assert(slot < 1u << (NAME_BITS - 1));
+    struct wire_link *l = link_at(w, slot);
+    *l = (struct wire_link){.generation = l->generation};
+    return slot;
+}
+
+void end_begin(struct world *w, uint32_t slot, unsigned side, uint32_t node, enum end_state state)
 {
     struct end *e = &link_at(w, slot)->end[side];
     uint32_t id = slot * 2 + side;
     struct sim_node *n = &w->node[node];
-    *e = (struct end){.node = node, .state = state, .prev = NONE, .next = n->ends};
+    *e = (struct end){.node = node,
+                      .state = state,
+                      .prev = NONE,
+                      .next = n->ends,
+                      .window = WINDOW_FIRST,
+                      .round_at = w->now,
+                      .wait = {NONE, NONE},
+                      .held = {NONE, NONE},
+                      .silent_at = USEC_NEVER};
     if (n->ends != NONE)
         end_at(w, n->ends)->prev = id;
     n->ends = id;
 }
 
-static void end_close(struct world *w, uint32_t slot, unsigned side)
+bool end_is_over(const struct end *e)
+{
+    return e->state == END_NONE || e->state == END_CLOSED;
+}
+
+void end_close(struct world *w, uint32_t slot, unsigned side)
 {
     struct end *e = &link_at(w, slot)->end[side];
-    if (e->state == END_NONE || e->state == END_CLOSED)
+    if (end_is_over(e))
         return;
     if (e->prev != NONE)
         end_at(w, e->prev)->next = e->next;
@@ -169,14 +114,15 @@ static void end_close(struct world *w, uint32_t slot, unsigned side)
     if (e->state == END_UP || e->state == END_CLOSING)
         w->node[e->node].links--;
     e->state = END_CLOSED;
+    link_at(w, slot)->refs++;
+    for (uint32_t i = parcels_pop(w, &e->wait); i != NONE; i = parcels_pop(w, &e->wait))
+        parcel_free(w, i);
+    for (uint32_t i = parcels_pop(w, &e->held); i != NONE; i = parcels_pop(w, &e->held))
+        parcel_free(w, i);
+    link_unref(w, slot);
 }
 
-static bool end_is_over(const struct end *e)
-{
-    return e->state == END_NONE || e->state == END_CLOSED;
-}
-
-static void link_unref(struct world *w, uint32_t slot)
+void link_unref(struct world *w, uint32_t slot)
 {
     struct wire_link *l = link_at(w, slot);
     assert(l->refs > 0);
@@ -187,97 +133,189 @@ static void link_unref(struct world *w, uint32_t slot)
     pool_give(&w->net.links, slot);
 }
 
-/* ---- parcels ---- */
-
-static struct parcel *parcel_at(const struct world *w, uint32_t i)
+void end_tick(struct world *w, usec at, enum tick_kind kind, uint32_t slot, unsigned side,
+              uint32_t c)
 {
-    return pool_at(&w->net.parcels, i);
+    link_at(w, slot)->refs++;
+    world_schedule(w, at, kind, slot, side, c);
 }
 
-static uint32_t parcel_new(struct world *w, uint32_t slot, unsigned side, enum parcel_kind kind,
-                           uint32_t wire)
+void end_down(struct world *w, uint32_t slot, unsigned side, usec at, enum err err)
+{
+    end_tick(w, at, TICK_DOWN, slot, side, (uint32_t)err);
+}
+
+void end_up(struct world *w, uint32_t slot, unsigned side)
+{
+    struct wire_link *l = link_at(w, slot);
+    struct end *e = &l->end[side];
+    const struct sim_node *far = &w->node[l->end[!side].node];
+    e->state = END_UP;
+    w->node[e->node].links++;
+    struct event ev = {.type = EV_UP, .link = link_name(l, slot, side), .op = e->op};
+    ev.up.who = far->member;
+    ev.up.addr = far->addr;
+    if (side == 1) {
+        ev.up.addr = address_seen(w, l->end[0].node, e->node);
+        ev.up.addr.port = (uint16_t)(PORT_EPHEMERAL + slot % PORT_EPHEMERAL);
+    }
+    world_give(w, e->node, &ev);
+    world_drain(w, e->node);
+}
+
+/* ---- parcels ---- */
+
+void parcels_push(struct world *w, struct parcels *list, uint32_t i)
+{
+    parcel_at(w, i)->next = NONE;
+    if (list->first == NONE)
+        list->first = i;
+    else
+        parcel_at(w, list->last)->next = i;
+    list->last = i;
+}
+
+uint32_t parcels_pop(struct world *w, struct parcels *list)
+{
+    uint32_t i = list->first;
+    if (i != NONE)
+        list->first = parcel_at(w, i)->next;
+    return i;
+}
+
+uint32_t parcel_new(struct world *w, uint32_t slot, unsigned side, enum parcel_kind kind,
+                    uint32_t payload)
 {
     uint32_t i = pool_take(&w->net.parcels);
     struct parcel *p = parcel_at(w, i);
     p->link = slot;
     p->side = (uint8_t)side;
-    p->kind = kind;
+    p->kind = (uint8_t)kind;
     p->err = E_OK;
-    p->wire = wire;
+    p->wire = payload > 0 ? line_bytes(0, payload) : LINE_HEADER;
     p->credit = 0;
     p->head_len = 0;
     p->long_head = NONE;
     p->has_body = false;
-    p->body = (struct body){0};
+    p->body.blob = NULL;
     link_at(w, slot)->refs++;
     return i;
 }
 
-static void parcel_free(struct world *w, uint32_t i)
+void parcel_free(struct world *w, uint32_t i)
 {
     struct parcel *p = parcel_at(w, i);
     if (p->long_head != NONE)
         pool_give(&w->net.heads, p->long_head);
     blob_drop(p->body.blob);
+    p->body.blob = NULL;
     uint32_t slot = p->link;
     pool_give(&w->net.parcels, i);
     link_unref(w, slot);
 }
 
-static void parcel_lost(struct world *w, uint32_t i)
+void parcel_lost(struct world *w, uint32_t i)
 {
-    w->net.wire_lost += parcel_at(w, i)->wire;
+    uint32_t wire = parcel_at(w, i)->wire;
+    w->net.wire_flying -= wire;
+    w->net.wire_lost += wire;
     parcel_free(w, i);
 }
 
-static void parcel_send(struct world *w, uint32_t i)
+void parcel_depart(struct world *w, uint32_t i)
 {
     const struct parcel *p = parcel_at(w, i);
-    const struct end *e = &link_at(w, p->link)->end[p->side];
-    world_schedule(w, pipe_pass(&w->node[e->node].up, w->now, p->wire), TICK_LEFT, i, 0, 0);
-}
-
-static void down_later(struct world *w, uint32_t slot, unsigned side, usec at, enum err err)
-{
-    link_at(w, slot)->refs++;
-    world_schedule(w, at, TICK_DOWN, slot, side, (uint32_t)err);
-}
-
-/* ---- what a core asks for ---- */
-
-void net_dial(struct world *w, uint32_t node, uint32_t op, const struct addr *addr)
-{
-    uint32_t far = net_node_at(w, addr);
-    uint32_t slot = pool_take(&w->net.links);
-    assert(slot < 1u << (NAME_BITS - 1));
-    struct wire_link *l = link_at(w, slot);
-    uint32_t generation = l->generation;
-    *l = (struct wire_link){.generation = generation};
-    end_begin(w, slot, 0, node, END_DIALLING);
-    l->end[0].op = op;
-    l->end[1].node = far;
-    if (far == NONE) {
-        down_later(w, slot, 0, w->now + w->scn.group[w->node[node].group].rtt, E_REFUSED);
-        return;
+    struct sim_node *n = &w->node[link_at(w, p->link)->end[p->side].node];
+    uint32_t acks = line_acks(p);
+    w->net.wire_sent += p->wire;
+    w->net.wire_flying += p->wire;
+    if (acks > 0) {
+        w->net.acks += acks;
+        (void)line_pass(&n->down, w->now, acks);
     }
-    if (far == node) {
-        down_later(w, slot, 0, w->now, E_SELF);
-        return;
+    if (p->has_body && p->body.kind == OBJ_IMAGE) {
+        if (n->member.role == ROLE_VERIFY)
+            w->net.payload_origin += p->body.len;
+        else
+            w->net.payload_peer += p->body.len;
+        if (n->member.role != ROLE_VERIFY && link_at(w, p->link)->near)
+            w->net.payload_near += p->body.len;
     }
-    parcel_send(w, parcel_new(w, slot, 0, PARCEL_HELLO, SHAKE_HELLO));
+    line_depart(w, i, w->now);
 }
 
-/* Messages of one drain share records, as they share writes in the other host. */
+/* ---- sending ---- */
+
+/* Has slow start room for more in this round trip? */
+static bool window_open(struct world *w, const struct wire_link *l, struct end *e)
+{
+    usec trip = 2 * l->way, gone = w->now - e->round_at;
+    if (!slow_start)
+        return true;
+    if (gone >= trip) {
+        usec quiet = gone / (SILENCE + trip);
+        if (quiet > 0)
+            e->window >>= quiet < 16 ? quiet : 16;
+        else if (e->round * 2 >= e->window && e->window < WINDOW_MOST)
+            e->window *= 2;
+        if (e->window < WINDOW_FIRST)
+            e->window = WINDOW_FIRST;
+        e->round = 0;
+        e->round_at = w->now;
+    }
+    return e->round < e->window;
+}
+
+static void pace(struct world *w, uint32_t slot, unsigned side)
+{
+    const struct wire_link *l = link_at(w, slot);
+    struct end *e = &link_at(w, slot)->end[side];
+    while (e->wait.first != NONE && window_open(w, l, e)) {
+        uint32_t i = parcels_pop(w, &e->wait);
+        e->round += parcel_at(w, i)->wire;
+        line_send(w, i);
+    }
+    if (e->wait.first == NONE || e->pacing)
+        return;
+    e->pacing = true;
+    end_tick(w, e->round_at + 2 * l->way, TICK_ROUND, slot, side, 0);
+}
+
+static void pace_tick(struct world *w, uint32_t slot, unsigned side)
+{
+    link_at(w, slot)->end[side].pacing = false;
+    pace(w, slot, side);
+    link_unref(w, slot);
+}
+
+/* Messages of one drain share records and segments, as they share writes in the other host; what
+ * the kernel still has shares segments with what comes behind it. */
 static uint32_t wire_size(struct world *w, struct end *e, uint32_t n)
 {
     uint32_t size = n + WIRE_LENGTH_BYTES;
-    if (e->drain == w->drains && e->record + size <= LINK_RECORD_MAX) {
+    bool same = e->drain == w->drains;
+    if (!same && e->unsent == 0)
+        e->stream = 0;
+    if (same && e->record + size <= LINK_RECORD_MAX) {
         e->record += size;
-        return size;
+    } else {
+        e->record = size;
+        size += RECORD_OVERHEAD;
     }
     e->drain = w->drains;
-    e->record = size;
-    return size + RECORD_OVERHEAD;
+    uint32_t wire = line_bytes(e->stream % LINE_MSS, size);
+    e->stream += size;
+    return wire;
+}
+
+static void mark_dirty(struct world *w, struct end *e, uint32_t slot, unsigned side)
+{
+    if (e->dirty)
+        return;
+    e->dirty = true;
+    sim_grow(&w->net.dirty, &w->net.dirty_cap, w->net.dirties + 1, sizeof(*w->net.dirty));
+    w->net.dirty[w->net.dirties++] = slot * 2 + side;
+    link_at(w, slot)->refs++;
 }
 
 bool net_send(struct world *w, uint32_t node, uint32_t link, const uint8_t *head, uint32_t head_len,
@@ -294,10 +332,11 @@ bool net_send(struct world *w, uint32_t node, uint32_t link, const uint8_t *head
         return true;
     }
     uint32_t len = head_len + (body != NULL ? body->len : 0);
-    uint32_t i = parcel_new(w, slot, side, PARCEL_DATA, wire_size(w, e, len));
+    uint32_t i = parcel_new(w, slot, side, PARCEL_DATA, 0);
     struct parcel *p = parcel_at(w, i);
+    p->wire = wire_size(w, e, len);
     p->credit = credit;
-    p->head_len = head_len;
+    p->head_len = (uint16_t)head_len;
     if (head_len > HEAD_INLINE)
         p->long_head = pool_take(&w->net.heads);
     memcpy(p->long_head != NONE ? pool_at(&w->net.heads, p->long_head) : p->head, head, head_len);
@@ -306,7 +345,10 @@ bool net_send(struct world *w, uint32_t node, uint32_t link, const uint8_t *head
         p->body = *body;
     }
     e->queued += credit;
-    parcel_send(w, i);
+    e->unsent += credit;
+    mark_dirty(w, e, slot, side);
+    parcels_push(w, &e->wait, i);
+    pace(w, slot, side);
     return true;
 }
 
@@ -317,10 +359,61 @@ void net_unsent(struct world *w, uint32_t node, uint32_t link, uint32_t credit)
     struct end *e = find_end(w, node, link, &slot, &side);
     if (e == NULL || e->state == END_CLOSING)
         return;
-    uint32_t i = parcel_new(w, slot, side, PARCEL_VOID, 0);
-    parcel_at(w, i)->credit = credit;
     e->queued += credit;
-    parcel_send(w, i);
+    mark_dirty(w, e, slot, side);
+}
+
+/* Credit for what the kernel has taken: all but what is too much for it. */
+static void give_credit(struct world *w, uint32_t slot, unsigned side)
+{
+    struct wire_link *l = link_at(w, slot);
+    struct end *e = &l->end[side];
+    uint32_t keep = e->unsent > NOTSENT_LOWAT ? e->unsent - NOTSENT_LOWAT : 0;
+    if (e->state != END_UP || e->queued <= keep)
+        return;
+    struct event ev = {.type = EV_SENT, .link = link_name(l, slot, side)};
+    ev.sent.bytes = e->queued - keep;
+    e->queued = keep;
+    world_give(w, e->node, &ev);
+}
+
+bool net_flush(struct world *w, uint32_t node)
+{
+    uint64_t before = w->steps;
+    for (size_t i = 0; i < w->net.dirties; i++) {
+        uint32_t slot = w->net.dirty[i] / 2, side = w->net.dirty[i] % 2;
+        struct end *e = &link_at(w, slot)->end[side];
+        e->dirty = false;
+        if (e->node == node)
+            give_credit(w, slot, side);
+        link_unref(w, slot);
+    }
+    w->net.dirties = 0;
+    return w->steps > before;
+}
+
+/* ---- closing ---- */
+
+void fin_send(struct world *w, uint32_t slot, unsigned side)
+{
+    struct end *e = &link_at(w, slot)->end[side];
+    for (uint32_t i = parcels_pop(w, &e->wait); i != NONE; i = parcels_pop(w, &e->wait))
+        line_send(w, i);
+    uint32_t fin = parcel_new(w, slot, side, PARCEL_FIN, 0);
+    parcel_at(w, fin)->err = E_CLOSED;
+    e->told = true;
+    line_send(w, fin);
+}
+
+void reset_send(struct world *w, uint32_t slot, unsigned side)
+{
+    uint32_t i = parcel_new(w, slot, side, PARCEL_FIN, 0);
+    struct wire_link *l = link_at(w, slot);
+    parcel_at(w, i)->err = E_CLOSED;
+    l->end[side].told = true;
+    w->net.wire_sent += parcel_at(w, i)->wire;
+    w->net.wire_flying += parcel_at(w, i)->wire;
+    world_schedule(w, w->now + l->way, TICK_ARRIVE, i, 0, 0);
 }
 
 bool net_close(struct world *w, uint32_t node, uint32_t link, enum err err)
@@ -333,43 +426,27 @@ bool net_close(struct world *w, uint32_t node, uint32_t link, enum err err)
     if (e->state == END_CLOSING)
         return true;
     e->state = END_CLOSING;
-    down_later(w, slot, side, w->now, err);
-    uint32_t i = parcel_new(w, slot, side, PARCEL_FIN, FIN_BYTES);
-    parcel_at(w, i)->err = E_CLOSED;
-    parcel_send(w, i);
+    end_down(w, slot, side, w->now, err);
+    fin_send(w, slot, side);
     return true;
-}
-
-/* What a machine that forgot a connection answers with: behind what is on the way already, but not
- * behind what was queued. */
-static void reset_send(struct world *w, uint32_t slot, unsigned side)
-{
-    uint32_t i = parcel_new(w, slot, side, PARCEL_FIN, FIN_BYTES);
-    const struct wire_link *l = link_at(w, slot);
-    parcel_at(w, i)->err = E_CLOSED;
-    w->net.wire_sent += FIN_BYTES;
-    w->net.wire_flying += FIN_BYTES;
-    usec way = net_latency(w, l->end[side].node, l->end[!side].node);
-    world_schedule(w, w->now + way, TICK_ARRIVE, i, 0, 0);
 }
 
 void net_break(struct world *w, uint32_t node)
 {
     struct sim_node *n = &w->node[node];
+    line_clear(w, &n->up, parcel_free);
+    line_clear(w, &n->down, parcel_lost);
+    n->accepts = w->now;
     while (n->ends != NONE) {
         uint32_t slot = n->ends / 2;
         unsigned side = n->ends % 2;
         struct wire_link *l = link_at(w, slot);
         l->refs++;
-        l->end[side].broken = true;
+        l->end[side].told = false;
         end_close(w, slot, side);
-        const struct end *far = &l->end[!side];
-        if (!end_is_over(far))
-            reset_send(w, slot, side);
+        probe_orphan(w, slot, !side);
         link_unref(w, slot);
     }
-    n->up = (struct pipe){.rate = n->up.rate, .free = w->now};
-    n->down = (struct pipe){.rate = n->down.rate, .free = w->now};
 }
 
 bool net_cut(struct world *w, uint32_t node, uint32_t which)
@@ -384,18 +461,13 @@ bool net_cut(struct world *w, uint32_t node, uint32_t which)
             continue;
         struct wire_link *l = link_at(w, id / 2);
         for (unsigned side = 0; side < 2; side++) {
-            l->end[side].broken = true;
+            l->end[side].told = true;
             if (!end_is_over(&l->end[side]))
-                down_later(w, id / 2, side, w->now, E_CLOSED);
+                end_down(w, id / 2, side, w->now, E_CLOSED);
         }
         return true;
     }
     return false;
-}
-
-void net_weather(struct world *w)
-{
-    (void)w;
 }
 
 uint64_t net_queued(const struct world *w, uint32_t node, uint32_t link)
@@ -426,96 +498,63 @@ uint32_t net_far(const struct world *w, uint32_t node, uint32_t link)
 
 /* ---- what happens on the way ---- */
 
-static bool is_full(const struct sim_node *n)
+/* It has left the uplink, and the way ahead is closed or nothing was acknowledged of late. */
+static void hold(struct world *w, uint32_t i)
 {
-    return n->links >= n->limits->links;
-}
-
-/* This end has no room for another link; the other hears of it by a FIN. */
-static void turn_away(struct world *w, uint32_t slot, unsigned side)
-{
-    uint32_t i = parcel_new(w, slot, side, PARCEL_FIN, FIN_BYTES);
-    parcel_at(w, i)->err = E_CLOSED;
-    parcel_send(w, i);
-    down_later(w, slot, side, w->now, E_LIMIT);
-}
-
-/* The handshake of this end is done: its core hears of the link. */
-static void tell_up(struct world *w, uint32_t slot, unsigned side)
-{
+    struct parcel *p = parcel_at(w, i);
+    uint32_t slot = p->link;
+    unsigned side = p->side;
     struct wire_link *l = link_at(w, slot);
     struct end *e = &l->end[side];
-    const struct end *far = &l->end[!side];
-    e->state = END_UP;
-    w->node[e->node].links++;
-    struct event ev = {.type = EV_UP, .link = link_name(l, slot, side), .op = e->op};
-    ev.up.who = w->node[far->node].member;
-    ev.up.addr = w->node[far->node].addr;
-    if (side == 1)
-        ev.up.addr.port = (uint16_t)(PORT_EPHEMERAL + slot % PORT_EPHEMERAL);
-    world_give(w, e->node, &ev);
-    world_drain(w, e->node);
+    if (end_is_over(e)) {
+        e->told = e->told && p->kind != PARCEL_FIN;
+        if (!e->told)
+            probe_orphan(w, slot, !side);
+        parcel_free(w, i);
+        return;
+    }
+    bool known = e->silent_at != USEC_NEVER;
+    probe_start(w, slot, side);
+    if (p->kind == PARCEL_SYN)
+        parcel_free(w, i);
+    else if (!known && weather_open(w, e->node, l->end[!side].node))
+        parcel_depart(w, i); /* it arrives, but its acknowledgement does not */
+    else
+        parcels_push(w, &e->held, i);
 }
 
 static void left(struct world *w, uint32_t i)
 {
     const struct parcel *p = parcel_at(w, i);
-    struct wire_link *l = link_at(w, p->link);
-    struct end *e = &l->end[p->side];
-    if (e->broken) {
-        parcel_free(w, i);
-        return;
-    }
-    w->net.wire_sent += p->wire;
-    w->net.wire_flying += p->wire;
-    if (p->has_body && p->body.kind == OBJ_IMAGE) {
-        if (w->node[e->node].member.role == ROLE_VERIFY)
-            w->net.payload_origin += p->body.len;
-        else
-            w->net.payload_peer += p->body.len;
-    }
-    uint32_t credit = p->credit;
-    bool told = (p->kind == PARCEL_DATA || p->kind == PARCEL_VOID) && e->state == END_UP;
-    struct event ev = {.type = EV_SENT, .link = link_name(l, p->link, p->side)};
-    ev.sent.bytes = credit;
-    assert(e->queued >= credit);
-    e->queued -= credit;
-    if (p->kind == PARCEL_VOID)
-        parcel_free(w, i);
+    uint32_t slot = p->link;
+    unsigned side = p->side;
+    struct wire_link *l = link_at(w, slot);
+    struct end *e = &l->end[side];
+    assert(e->unsent >= p->credit);
+    e->unsent -= p->credit;
+    l->refs++;
+    if (e->silent_at != USEC_NEVER || !probe_way_open(w, l))
+        hold(w, i);
     else
-        world_schedule(w, w->now + net_latency(w, e->node, l->end[!p->side].node), TICK_ARRIVE, i,
-                       0, 0);
-    if (!told)
-        return;
-    uint32_t node = e->node;
-    world_give(w, node, &ev);
-    world_drain(w, node);
-}
-
-/* Nobody is there.  A dial is told so; on a link that was up, its break told it already. */
-static void parcel_refused(struct world *w, uint32_t i)
-{
-    const struct parcel *p = parcel_at(w, i);
-    const struct wire_link *l = link_at(w, p->link);
-    if (p->kind == PARCEL_HELLO)
-        down_later(w, p->link, p->side, w->now + net_latency(w, l->end[0].node, l->end[1].node),
-                   E_REFUSED);
-    parcel_lost(w, i);
+        parcel_depart(w, i);
+    if (e->queued > 0 && !e->dirty && e->state == END_UP) {
+        give_credit(w, slot, side);
+        world_drain(w, e->node);
+    }
+    link_unref(w, slot);
 }
 
 static void arrive(struct world *w, uint32_t i)
 {
     const struct parcel *p = parcel_at(w, i);
-    const struct wire_link *l = link_at(w, p->link);
-    const struct end *to = &l->end[!p->side];
-    w->net.wire_flying -= p->wire;
-    struct sim_node *n = &w->node[to->node];
-    if (n->core == NULL) {
-        parcel_refused(w, i);
+    const struct end *to = &link_at(w, p->link)->end[!p->side];
+    if (w->node[to->node].core != NULL) {
+        line_arrive(w, i);
         return;
     }
-    w->net.wire_flying += p->wire;
-    world_schedule(w, pipe_pass(&n->down, w->now, p->wire), TICK_DELIVER, i, 0, 0);
+    if (p->kind != PARCEL_FIN)
+        probe_start(w, p->link, p->side);
+    parcel_lost(w, i);
 }
 
 static void deliver_data(struct world *w, uint32_t i)
@@ -523,6 +562,13 @@ static void deliver_data(struct world *w, uint32_t i)
     struct parcel *p = parcel_at(w, i);
     struct wire_link *l = link_at(w, p->link);
     uint32_t node = l->end[!p->side].node;
+    struct sim_node *n = &w->node[node];
+    uint32_t acks = line_acks(p);
+    if (acks > 0) {
+        (void)line_pass(&n->up, w->now, acks);
+        if (!l->near && n->place != NONE && w->place[n->place].up.rate > 0)
+            (void)line_pass(&w->place[n->place].up, w->now, acks);
+    }
     struct event ev = {.type = EV_MSG, .link = link_name(l, p->link, !p->side)};
     const uint8_t *head = p->long_head != NONE ? pool_at(&w->net.heads, p->long_head) : p->head;
     ev.msg.head = bytes_of(head, p->head_len);
@@ -531,69 +577,54 @@ static void deliver_data(struct world *w, uint32_t i)
         ev.msg.body_len = p->body.len;
         if (p->body.blob != NULL)
             ev.msg.data = bytes_of(p->body.blob->data + p->body.off, p->body.len);
-        w->node[node].lent = &p->body;
+        n->lent = &p->body;
     }
     world_give(w, node, &ev);
     world_drain(w, node);
-    w->node[node].lent = NULL;
+    n->lent = NULL;
+}
+
+/* Is an end in the state that its predecessors left it in for a parcel of this kind? */
+static bool expects(const struct end *to, enum parcel_kind kind)
+{
+    switch (kind) {
+    case PARCEL_SYN:
+        return to->state == END_NONE || to->state == END_SHAKING;
+    case PARCEL_SYNACK:
+    case PARCEL_REPLY:
+        return to->state == END_DIALLING;
+    case PARCEL_HELLO:
+    case PARCEL_PROOF:
+        return to->state == END_SHAKING;
+    case PARCEL_DATA:
+        return to->state == END_UP;
+    case PARCEL_FIN:
+        return !end_is_over(to);
+    }
+    return false;
 }
 
 static void deliver(struct world *w, uint32_t i)
 {
     const struct parcel *p = parcel_at(w, i);
     uint32_t slot = p->link;
-    unsigned to_side = !p->side;
-    struct end *to = &link_at(w, slot)->end[to_side];
-    w->net.wire_flying -= p->wire;
-    struct sim_node *n = &w->node[to->node];
-    /* A hello opens an end; everything else needs the end that its predecessor made. */
-    enum end_state want = END_UP;
-    if (p->kind == PARCEL_HELLO)
-        want = END_NONE;
-    else if (p->kind == PARCEL_REPLY)
-        want = END_DIALLING;
-    else if (p->kind == PARCEL_PROOF)
-        want = END_SHAKING;
-    else if (p->kind == PARCEL_FIN && !end_is_over(to))
-        want = to->state;
-    if (n->core == NULL || to->state != want) {
-        parcel_refused(w, i);
+    unsigned side = !p->side;
+    const struct end *to = &link_at(w, slot)->end[side];
+    if (!expects(to, (enum parcel_kind)p->kind)) {
+        /* A machine that knows of no such connection says so. */
+        if (end_is_over(to) && !to->told && p->kind != PARCEL_FIN)
+            reset_send(w, slot, side);
+        parcel_lost(w, i);
         return;
     }
+    w->net.wire_flying -= p->wire;
     w->net.wire_received += p->wire;
-    switch (p->kind) {
-    case PARCEL_HELLO:
-        end_begin(w, slot, to_side, to->node, END_SHAKING);
-        if (is_full(n)) {
-            turn_away(w, slot, to_side);
-            break;
-        }
-        parcel_send(w, parcel_new(w, slot, to_side, PARCEL_REPLY, SHAKE_REPLY(n->cert_len)));
-        break;
-    case PARCEL_REPLY:
-        if (is_full(n)) {
-            turn_away(w, slot, to_side);
-            break;
-        }
-        parcel_send(w, parcel_new(w, slot, to_side, PARCEL_PROOF, SHAKE_PROOF(n->cert_len)));
-        tell_up(w, slot, to_side);
-        break;
-    case PARCEL_PROOF:
-        if (is_full(n))
-            turn_away(w, slot, to_side);
-        else
-            tell_up(w, slot, to_side);
-        break;
-    case PARCEL_DATA:
+    if (p->kind == PARCEL_DATA)
         deliver_data(w, i);
-        break;
-    case PARCEL_FIN:
-        down_later(w, slot, to_side, w->now, p->err);
-        break;
-    case PARCEL_VOID:
-        assert(false); /* those never leave */
-        break;
-    }
+    else if (p->kind == PARCEL_FIN)
+        end_down(w, slot, side, w->now, (enum err)p->err);
+    else
+        shake_message(w, i);
     parcel_free(w, i);
 }
 
@@ -617,24 +648,65 @@ static void down(struct world *w, uint32_t slot, unsigned side, enum err err)
 
 void net_tick(struct world *w, const struct tick *t)
 {
-    if (t->kind == TICK_LEFT)
-        left(w, t->a);
-    else if (t->kind == TICK_ARRIVE)
+    uint32_t i;
+    switch ((enum tick_kind)t->kind) {
+    case TICK_LEFT:
+        i = line_left(w, t);
+        if (i != NONE)
+            left(w, i);
+        return;
+    case TICK_PLACE:
+        line_place(w, t->a);
+        return;
+    case TICK_ARRIVE:
         arrive(w, t->a);
-    else if (t->kind == TICK_DELIVER)
-        deliver(w, t->a);
-    else
+        return;
+    case TICK_DELIVER:
+        i = line_delivered(w, t);
+        if (i != NONE)
+            deliver(w, i);
+        return;
+    case TICK_ROUND:
+        pace_tick(w, t->a, t->b);
+        return;
+    case TICK_PROBE:
+        probe_tick(w, t->a, t->b);
+        return;
+    case TICK_IDLE:
+        probe_idle(w, t->a, t->b);
+        return;
+    case TICK_SHAKE:
+        shake_late(w, t->a, t->b);
+        return;
+    case TICK_ACCEPT:
+        shake_accept(w, t->a);
+        return;
+    case TICK_DOWN:
         down(w, t->a, t->b, (enum err)t->c);
+        return;
+    case TICK_BOOT:
+    case TICK_PUBLISH:
+    case TICK_ADOPT:
+    case TICK_CAST:
+    case TICK_DISK:
+    case TICK_CHECKED:
+    case TICK_REHASHED:
+    case TICK_INSTALLED:
+    case TICK_FAULT:
+    case TICK_WITHDRAW:
+    case TICK_GONE:
+    case TICK_ADVERSARY:
+        assert(false);
+    }
 }
 
 void net_fini(struct world *w)
 {
-    for (size_t i = 0; i < w->heap.count; i++) {
-        const struct tick *t = &w->heap.tick[i];
-        if (t->kind == TICK_LEFT || t->kind == TICK_ARRIVE || t->kind == TICK_DELIVER)
-            blob_drop(parcel_at(w, t->a)->body.blob);
-    }
+    for (uint32_t i = 0; i < w->net.parcels.count; i++)
+        blob_drop(parcel_at(w, i)->body.blob);
     pool_fini(&w->net.links);
     pool_fini(&w->net.parcels);
     pool_fini(&w->net.heads);
+    pool_fini(&w->net.casts);
+    free(w->net.dirty);
 }

@@ -42,11 +42,14 @@ struct body {
 };
 
 /* ---- network ---- */
-/* One direction of a node's access line: a queue served at a constant rate. */
+/* One direction of an access line: a queue served at a constant rate. */
 struct pipe {
-    uint64_t rate;  /* bytes a second */
-    usec free;      /* when all that is queued will have passed */
-    uint64_t carry; /* what the last division left over, in bytes * 10^6 */
+    uint64_t rate;        /* bytes a second; 0: a place without a line of its own */
+    usec free;            /* when all that is queued will have passed, in good weather */
+    uint64_t carry;       /* what the last division left over, in bytes * 10^6 */
+    uint32_t first, last; /* parcels that wait; the first of them is on the line */
+    bool late;            /* bad weather has kept what is queued */
+    uint32_t epoch;       /* of the tick for the first: grows when the queue is thrown away */
 };
 
 enum end_state {
@@ -58,44 +61,80 @@ enum end_state {
     END_CLOSED,
 };
 
+struct parcels {
+    uint32_t first, last;
+};
+
 struct end {
     uint32_t node;
     enum end_state state;
-    bool broken;         /* what had not left the uplink is lost */
     uint32_t op;         /* of the dial */
     uint32_t prev, next; /* in the list of its node's ends */
-    uint64_t queued;     /* head and body bytes given by the core and not yet sent */
-    uint64_t drain;      /* the drain in which its last record was begun */
-    uint32_t record;     /* plaintext bytes in that record */
+    bool connected;      /* dialler: its SYN was answered */
+    bool dirty;          /* written to since the last flush */
+    bool pacing;         /* a TICK_ROUND is due */
+    bool probing;        /* a TICK_PROBE is due */
+    bool told;           /* the other end hears, or has heard, that this one is closed */
+    uint32_t queued;     /* head and body bytes given by the core for which it has no credit yet */
+    uint32_t unsent;     /* the same, and those that the kernel has taken and not sent */
+    uint32_t record;     /* plaintext bytes in the record begun last */
+    uint32_t stream;     /* bytes since its segments were last begun anew */
+    uint64_t drain;      /* the drain in which both were written last */
+    usec since;          /* dialler: connected; listener: when its host accepts it */
+    usec arrival;        /* of what left last: nothing overtakes */
+    /* Slow start. */
+    uint32_t window, round; /* bytes that may leave in a round trip; that have left in this one */
+    usec round_at;
+    struct parcels wait;
+    /* What is not acknowledged. */
+    usec silent_at; /* since when; USEC_NEVER: all is well */
+    usec again;     /* between tries */
+    struct parcels held;
 };
 
 struct wire_link {
     struct end end[2];   /* 0 dialled, 1 listened */
+    usec way;            /* latency, one way */
+    bool near;           /* both ends are in one place */
     uint32_t generation; /* so that a name is not used again soon */
-    uint32_t refs;       /* messages and ticks that name it */
+    uint32_t refs;       /* parcels and ticks that name it */
 };
 
-enum parcel_kind { PARCEL_HELLO, PARCEL_REPLY, PARCEL_PROOF, PARCEL_DATA, PARCEL_FIN, PARCEL_VOID };
+enum parcel_kind {
+    PARCEL_SYN,
+    PARCEL_SYNACK,
+    PARCEL_HELLO,
+    PARCEL_REPLY,
+    PARCEL_PROOF,
+    PARCEL_DATA,
+    PARCEL_FIN
+};
 
-#define HEAD_INLINE 48u
+#define HEAD_INLINE 44u
 /* One message in flight. */
 struct parcel {
+    uint32_t next; /* in its queue */
     uint32_t link;
-    uint8_t side; /* of the sender */
-    enum parcel_kind kind;
-    enum err err;    /* of a FIN */
+    usec at;         /* when it will have left the queue that it is in, in good weather */
     uint32_t wire;   /* bytes on the line */
-    uint32_t credit; /* bytes to return to the sender's core */
-    uint32_t head_len, long_head;
-    uint8_t head[HEAD_INLINE];
+    uint32_t credit; /* bytes of the core's */
+    uint8_t side;    /* of the sender */
+    uint8_t kind, err;
     bool has_body;
+    uint16_t head_len;
+    uint32_t long_head;
+    uint8_t head[HEAD_INLINE];
     struct body body;
 };
 
 struct net {
-    struct pool links, parcels, heads;
+    struct pool links, parcels, heads, casts;
+    uint32_t *dirty; /* ends written to since the last flush */
+    size_t dirties, dirty_cap;
     uint64_t wire_sent, wire_received, wire_lost, wire_flying;
-    uint64_t payload_origin, payload_peer; /* image bytes that left uplinks */
+    uint64_t acks, cast_bytes;             /* acknowledgements and datagrams, beside these */
+    /* Image bytes that left uplinks; of those of peers, those that stayed in their place. */
+    uint64_t payload_origin, payload_peer, payload_near;
 };
 
 /* ---- disks ---- */
@@ -161,6 +200,7 @@ struct sim_node {
     uint32_t group; /* in scn.group[] */
     uint32_t model; /* in scn.model[]; NONE: a verify node's */
     uint32_t place; /* in place[], or NONE */
+    uint32_t seat;  /* which of the place's */
     enum behaviour behaviour;
     bool nat;
     uint32_t want;     /* the release that it shall come to, in release[]; NONE: there is none */
@@ -176,7 +216,8 @@ struct sim_node {
     uint8_t cert[CERT_BYTES_MAX];
     size_t cert_len;
     struct member member;
-    struct addr addr;
+    struct addr addr; /* as its place sees it */
+    usec accepts;     /* when the budget for handshakes of others will be whole again */
     const struct limits *limits;
     struct pipe up, down;
     uint32_t ends;  /* list of its link ends */
@@ -203,6 +244,7 @@ struct place {
     struct pipe up, down; /* rate 0: no line but the nodes' own */
     uint32_t *node;       /* who is there */
     uint32_t nodes;
+    uint64_t image_in; /* image bytes that came from elsewhere */
 };
 
 /* ---- releases and the fleet ---- */
@@ -252,9 +294,16 @@ enum tick_kind {
     TICK_BOOT,      /* node */
     TICK_PUBLISH,   /* release */
     TICK_ADOPT,     /* release, tries */
-    TICK_LEFT,      /* parcel: its last byte left the sender's uplink */
+    TICK_LEFT,      /* node, epoch, paused: the first of its uplink's queue has left */
+    TICK_PLACE,     /* parcel: it reached the line of the receiver's place */
     TICK_ARRIVE,    /* parcel: it reached the receiver's downlink */
-    TICK_DELIVER,   /* parcel: its last byte is in */
+    TICK_DELIVER,   /* node, epoch, paused: the first of its downlink's queue is in */
+    TICK_CAST,      /* cast: a datagram reaches its place */
+    TICK_ROUND,     /* link end: slow start lets more go */
+    TICK_PROBE,     /* link end: what is not acknowledged is sent again */
+    TICK_IDLE,      /* link end: keepalive looks at a link whose far end is gone */
+    TICK_SHAKE,     /* link end: the time for dialling or for a handshake is up */
+    TICK_ACCEPT,    /* link end: its host takes it off the listener */
     TICK_DOWN,      /* link end, err: that end learns that the link is gone */
     TICK_DISK,      /* node, boot: a group commit is done, or is to begin */
     TICK_CHECKED,   /* node, boot */
