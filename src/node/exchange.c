@@ -55,7 +55,7 @@ void exchange_stream_closed(struct node *n, struct nlink *l, uint32_t slot)
 void exchange_resolve(struct node *n, struct nlink *l, uint32_t slot)
 {
     for (uint32_t k = 0; k < l->far_count; k++) {
-        if (!digest_equal(&l->far[k].manifest, &n->slots[slot].m.id))
+        if (memcmp(l->far[k].manifest, n->slots[slot].m.id.b, FAR_ID) != 0)
             continue;
         l->far[k].mine = (int16_t)slot;
         stream_of(n, link_index(n, l), slot)->open_got = true;

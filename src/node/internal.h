@@ -32,8 +32,9 @@
 #define PIECES_BITS_MAX      256u /* bytes of a bitmap of 2,048 pieces */
 #define CHUNK_PAUSE          SEC /* before a chunk that did not come is asked again of the same link */
 #define FAR_OPENS            16u /* slots of the other side remembered per link */
-#define PENDING_GETS         4u  /* objects asked of us and not yet answered, per link */
-#define PENDING_CHUNKS       4u  /* chunk requests of a link waiting here */
+#define FAR_ID               16u
+#define PENDING_GETS         4u /* objects asked of us and not yet answered, per link */
+#define PENDING_CHUNKS       4u /* chunk requests of a link waiting here */
 #define CANCELS              8u
 #define GAINED               256u /* pieces gained last that are remembered in order */
 #define SENT_RING            32u  /* blocks last sent on a link, for judging bad_block */
@@ -171,23 +172,20 @@ struct nlink {
     struct {
         uint16_t slot;
         int16_t mine;
-        struct digest manifest;
+        uint8_t manifest[FAR_ID]; /* how its digest begins: nobody finds two alike */
     } far[FAR_OPENS];
     uint32_t state_root, list_root, list_version;
-    struct offer *offers; /* limits.images: the newest it said it holds, of each model */
     uint32_t offers_next, unanswered;
     uint32_t offer_next;     /* next slot to offer while offer_due */
     uint32_t withdrawn_next; /* next withdrawal to mention */
     struct msg_get gets[PENDING_GETS];
-    uint8_t nonce[ASK_NONCE]; /* of our question under way */
     bool asked;
     bool answered_joint;
-    bool mismatch_told;    /* in the log, once per link */
-    struct msg_ask my_ask; /* as sent, for judging the answer and for `agree` */
-    char my_version[VERSION_MAX];
-    struct msg_ask far_ask; /* to be answered */
+    bool mismatch_told;          /* in the log, once per link */
+    uint8_t my_nonce[ASK_NONCE]; /* of our question, for judging the answer and for `agree` */
+    struct digest my_ask;        /* the whole question */
+    struct msg_ask far_ask;      /* to be answered */
     char far_version[VERSION_MAX];
-    struct sig far_answer_sig;
     uint8_t agree_hash[32], answer_hash[32];
     uint32_t bad_block;
     uint16_t bad_slot;
@@ -309,6 +307,7 @@ struct node {
     struct nlink *links;
     struct stream *streams; /* images x links */
     uint8_t *bits;          /* likewise, limits.pieces of them each */
+    struct offer *offers;   /* likewise: the newest that each link said it holds, of each model */
     /* By link: its id or 0; when it must be looked at; whether it is awake; whether its time may
      * have changed since the last drain. */
     uint32_t *link_ids;
@@ -391,6 +390,10 @@ static inline struct stream *stream_of(const struct node *n, uint32_t link, uint
 static inline uint32_t link_index(const struct node *n, const struct nlink *l)
 {
     return (uint32_t)(l - n->links);
+}
+static inline struct offer *offer_of(const struct node *n, uint32_t link, uint32_t i)
+{
+    return &n->offers[(size_t)i * n->lim.links + link];
 }
 static inline bool stream_live(const struct stream *s)
 {

@@ -52,14 +52,11 @@ static struct nlink *link_slot(struct node *n)
     return &n->links[gone];
 }
 
-static void link_reset(struct node *n, struct nlink *l)
+static void link_reset(struct nlink *l)
 {
-    struct offer *offers = l->offers;
     memset(l, 0, sizeof(*l));
-    l->offers = offers;
     l->asks_head = l->asks_tail = LIST_END;
     l->asks_due = USEC_NEVER;
-    memset(offers, 0, sizeof(*offers) * n->lim.images);
     l->out_slot = l->in_slot = -1;
     l->window = 4; /* it grows with every block that comes in time */
 }
@@ -154,7 +151,7 @@ void link_up(struct node *n, const struct event *ev)
     assert(ev->link != 0);
     struct nlink *l = link_slot(n);
     assert(l != NULL); /* the host keeps to limits.links */
-    link_reset(n, l);
+    link_reset(l);
     l->id = ev->link;
     n->link_ids[link_index(n, l)] = ev->link;
     l->who = ev->up.who;
@@ -330,7 +327,8 @@ static void on_open(struct node *n, struct nlink *l, const struct msg_open *m)
         link_close(n, l, E_FLOOD);
         return;
     }
-    if (at < l->far_count && l->far[at].mine >= 0 && !digest_equal(&l->far[at].manifest, &id)) {
+    if (at < l->far_count && l->far[at].mine >= 0 &&
+        memcmp(l->far[at].manifest, id.b, FAR_ID) != 0) {
         link_close(n, l, E_STATE); /* a slot is rebound only after a shut */
         return;
     }
@@ -338,7 +336,7 @@ static void on_open(struct node *n, struct nlink *l, const struct msg_open *m)
         l->far_count++;
     l->far[at].slot = m->slot;
     l->far[at].mine = -1;
-    l->far[at].manifest = id;
+    memcpy(l->far[at].manifest, id.b, FAR_ID);
     struct slot *s = release_by_manifest(n, &id);
     if (s != NULL)
         exchange_resolve(n, l, (uint32_t)(s - n->slots));

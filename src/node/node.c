@@ -16,7 +16,7 @@ const struct limits limits_device = {
     .open_blocks = 16384,
     .chunks = 8192,
     .known = 256,
-    .announced = 128,
+    .announced = 96,
     .requests = 256,
     .uploads = 256,
     .window = 512 * 1024,
@@ -69,15 +69,6 @@ static void carve_slots(struct node *n, struct carve *c, const struct limits *li
     }
 }
 
-static void carve_links(struct node *n, struct carve *c, const struct limits *lim)
-{
-    for (uint32_t i = 0; i < lim->links; i++) {
-        void *offers = carve(c, sizeof(struct offer) * lim->images);
-        if (n != NULL)
-            n->links[i].offers = offers;
-    }
-}
-
 static size_t link_words(const struct limits *lim)
 {
     return (lim->links + 63) / 64;
@@ -109,6 +100,7 @@ static size_t lay_out(void *mem, const struct limits *lim, struct node **out)
     void *links = carve(&c, sizeof(struct nlink) * lim->links);
     void *streams = carve(&c, sizeof(struct stream) * lim->links * lim->images);
     void *bits = carve(&c, (size_t)((lim->pieces + 7) / 8) * lim->links * lim->images);
+    void *offers = carve(&c, sizeof(struct offer) * lim->links * lim->images);
     void *known = carve(&c, sizeof(struct known_entry) * lim->known);
     void *bans = carve(&c, sizeof(struct ban) * lim->bans);
     void *table = carve(&c, sizeof(struct table_entry) * lim->announced);
@@ -120,6 +112,7 @@ static size_t lay_out(void *mem, const struct limits *lim, struct node **out)
         n->links = links;
         n->streams = streams;
         n->bits = bits;
+        n->offers = offers;
         n->ops = ops;
         n->withdrawals = withdrawals;
         known_init(&n->known, known, lim->known);
@@ -128,7 +121,6 @@ static size_t lay_out(void *mem, const struct limits *lim, struct node **out)
     }
     carve_index(n, &c, lim);
     carve_slots(n, &c, lim);
-    carve_links(n, &c, lim);
     void *asks = carve(&c, sizeof(struct ask) * asks_most(lim));
     void *uploads = carve(&c, sizeof(struct upload) * uploads_most(lim));
     if (n != NULL) {

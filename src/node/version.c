@@ -38,14 +38,10 @@ void version_ask_all(struct node *n)
     }
 }
 
-/* Question and answer as they are signed, whoever signs. */
-static void statement(struct digest *out, const struct msg_ask *q, const struct msg_answer *a,
-                      const struct key *asker, const struct key *answerer)
+static void question(struct digest *out, const struct msg_ask *q)
 {
-    uint8_t buf[512];
+    uint8_t buf[256];
     struct wr w = wr_of(buf, sizeof(buf));
-    wr_copy(&w, asker->b, 32);
-    wr_copy(&w, answerer->b, 32);
     wr_copy(&w, q->nonce, ASK_NONCE);
     wr_copy(&w, q->model, 32);
     wr_u32(&w, q->root_version);
@@ -53,6 +49,19 @@ static void statement(struct digest *out, const struct msg_ask *q, const struct 
     wr_copy(&w, q->image, 32);
     wr_u8(&w, (uint8_t)q->version.n);
     wr_bytes(&w, q->version);
+    assert(w.err == E_OK);
+    hash_domain(out, "fwswarm-question", wr_done(&w), (struct bytes){NULL, 0});
+}
+
+/* Question and answer as they are signed, whoever signs. */
+static void statement(struct digest *out, const struct digest *ask, const struct msg_answer *a,
+                      const struct key *asker, const struct key *answerer)
+{
+    uint8_t buf[256];
+    struct wr w = wr_of(buf, sizeof(buf));
+    wr_copy(&w, asker->b, 32);
+    wr_copy(&w, answerer->b, 32);
+    wr_copy(&w, ask->b, 32);
     wr_u8(&w, a->verdict);
     wr_u32(&w, a->root_version);
     wr_u32(&w, a->list_root);
@@ -69,21 +78,21 @@ static void statement(struct digest *out, const struct msg_ask *q, const struct 
 
 void version_build_ask(struct node *n, struct nlink *l, struct wire_msg *m)
 {
-    struct msg_ask *q = &l->my_ask;
+    struct msg_ask *q = &m->ask;
     memset(q, 0, sizeof(*q));
     rng_bytes(&n->rng, q->nonce, ASK_NONCE);
+    memcpy(l->my_nonce, q->nonce, ASK_NONCE);
     memcpy(q->model, n->model.b, 32);
     if (n->current.known) {
         q->root_version = n->current.sequence != 0 ? n->current.root_version : 0;
         q->sequence = n->current.sequence;
         memcpy(q->image, n->current.digest.b, 32);
         size_t len = strlen(n->current.version);
-        memcpy(l->my_version, n->current.version, len < VERSION_MAX ? len : VERSION_MAX);
-        q->version = bytes_of(l->my_version, len < VERSION_MAX ? len : VERSION_MAX);
+        q->version = bytes_of(n->current.version, len < VERSION_MAX ? len : VERSION_MAX);
     }
+    question(&l->my_ask, q);
     l->asked = true;
     m->id = MSG_ask;
-    m->ask = *q;
 }
 
 /* ---- answering ---- */
@@ -187,8 +196,9 @@ void version_build_answer(struct node *n, struct nlink *l, struct wire_msg *m)
         v = VERDICT_NEWER; /* we hold nothing, it runs a release */
     }
     a->verdict = (uint8_t)v;
-    struct digest st;
-    statement(&st, &l->far_ask, a, &l->who.node, &n->self.node);
+    struct digest st, asked;
+    question(&asked, &l->far_ask);
+    statement(&st, &asked, a, &l->who.node, &n->self.node);
     struct sig sig;
     sign_statement(&sig, &n->identity, "fwswarm-answer", &n->trust.root.fleet, digest_bytes(&st));
     memcpy(a->sig, sig.b, 64);
@@ -236,7 +246,7 @@ void version_compare_own(struct node *n, const struct digest *manifest)
 
 void version_on_answer(struct node *n, struct nlink *l, const struct msg_answer *m)
 {
-    if (!l->asked || memcmp(m->nonce, l->my_ask.nonce, ASK_NONCE) != 0)
+    if (!l->asked || memcmp(m->nonce, l->my_nonce, ASK_NONCE) != 0)
         return; /* of a question that was asked again since */
     l->asked = false;
     struct digest st;
@@ -250,7 +260,7 @@ void version_on_answer(struct node *n, struct nlink *l, const struct msg_answer 
         return;
     }
     struct digest model, manifest;
-    memcpy(model.b, l->my_ask.model, 32);
+    model = n->model;
     memcpy(manifest.b, m->manifest, 32);
     learn_case(n, l, (enum verdict)m->verdict);
     wants_on_state(n, l, m->root_version, m->list_root, m->list_version);
@@ -280,7 +290,7 @@ void version_build_agree(struct node *n, struct nlink *l, struct wire_msg *m)
     sign_statement(&sig, &n->identity, "fwswarm-agree", &n->trust.root.fleet,
                    bytes_of(l->agree_hash, 32));
     m->id = MSG_agree;
-    memcpy(m->agree.nonce, l->my_ask.nonce, ASK_NONCE);
+    memcpy(m->agree.nonce, l->my_nonce, ASK_NONCE);
     memcpy(m->agree.sig, sig.b, 64);
 }
 

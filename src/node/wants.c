@@ -96,7 +96,7 @@ static void consider(struct node *n, struct nlink *l)
                              n->trust.revoked.version) > 0)
         want(n, l, KIND_REVOCATIONS, 0, NULL, 0);
     for (uint32_t i = 0; i < n->lim.images; i++) {
-        const struct offer *o = &l->offers[i];
+        const struct offer *o = offer_of(n, link_index(n, l), i);
         if (o->set && n->now >= o->refused)
             release_consider(n, l, &o->model, o->root_version, o->sequence, &o->manifest);
     }
@@ -129,11 +129,12 @@ void wants_on_state(struct node *n, struct nlink *l, uint32_t root, uint32_t lis
 static struct offer *offer_place(struct node *n, struct nlink *l, const struct digest *model)
 {
     for (uint32_t i = 0; i < n->lim.images; i++) {
-        if (!l->offers[i].set || digest_equal(&l->offers[i].model, model))
-            return &l->offers[i];
+        struct offer *o = offer_of(n, link_index(n, l), i);
+        if (!o->set || digest_equal(&o->model, model))
+            return o;
     }
     l->offers_next = (l->offers_next + 1) % n->lim.images;
-    return &l->offers[l->offers_next];
+    return offer_of(n, link_index(n, l), l->offers_next);
 }
 
 void wants_on_offer(struct node *n, struct nlink *l, const struct offer *o, bool anew)
@@ -169,8 +170,9 @@ static void discredit(struct node *n, struct nlink *l, uint8_t kind, const struc
     else if (kind == KIND_REVOCATIONS)
         l->list_root = l->list_version = 0;
     for (uint32_t i = 0; kind == KIND_MANIFEST && i < n->lim.images; i++) {
-        if (digest_equal(&l->offers[i].manifest, id))
-            l->offers[i].refused = n->now + REFUSED_PAUSE;
+        struct offer *o = offer_of(n, link_index(n, l), i);
+        if (digest_equal(&o->manifest, id))
+            o->refused = n->now + REFUSED_PAUSE;
     }
 }
 
@@ -230,7 +232,8 @@ void wants_link_gone(struct node *n, uint32_t link)
     struct nlink *l = &n->links[link];
     bool any = false;
     l->state_root = l->list_root = l->list_version = 0;
-    memset(l->offers, 0, sizeof(*l->offers) * n->lim.images);
+    for (uint32_t i = 0; i < n->lim.images && offer_of(n, link, i)->set; i++)
+        memset(offer_of(n, link, i), 0, sizeof(struct offer));
     for (uint32_t i = 0; i < WANTS; i++) {
         if (n->wants[i].kind == 0 || n->wants[i].link != link)
             continue;

@@ -73,9 +73,8 @@ static void statement(struct digest *out, const struct msg_ask *q, const struct 
                       const struct key *asker, const struct key *answerer)
 {
     uint8_t buf[512];
+    struct digest question;
     struct wr b = wr_of(buf, sizeof(buf));
-    wr_copy(&b, asker->b, 32);
-    wr_copy(&b, answerer->b, 32);
     wr_copy(&b, q->nonce, 16);
     wr_copy(&b, q->model, 32);
     wr_u32(&b, q->root_version);
@@ -83,6 +82,11 @@ static void statement(struct digest *out, const struct msg_ask *q, const struct 
     wr_copy(&b, q->image, 32);
     wr_u8(&b, (uint8_t)q->version.n);
     wr_bytes(&b, q->version);
+    hash_domain(&question, "fwswarm-question", wr_done(&b), (struct bytes){NULL, 0});
+    b = wr_of(buf, sizeof(buf));
+    wr_copy(&b, asker->b, 32);
+    wr_copy(&b, answerer->b, 32);
+    wr_copy(&b, question.b, 32);
     wr_u8(&b, a->verdict);
     wr_u32(&b, a->root_version);
     wr_u32(&b, a->list_root);

@@ -93,10 +93,10 @@ START_TEST(objects_asked_for_at_once_are_all_given)
     struct wire_msg get = message(MSG_get);
     get.get.kind = 2;
     get.get.number = 1;
-    for (int i = 0; i < 8; i++)
+    for (uint32_t i = 0; i < PENDING_GETS; i++)
         mesh_message(m, 1, 0, &get, NULL, 0);
     run(m, SEC);
-    ck_assert_uint_eq(m->delivered[MSG_data] - before, 8);
+    ck_assert_uint_eq(m->delivered[MSG_data] - before, PENDING_GETS);
     mesh_free(m);
 }
 END_TEST
