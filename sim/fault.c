@@ -293,8 +293,6 @@ static void begin(struct world *w, uint32_t place)
         weather_begin(w, place, f->kind, f->scn->strength, &f->rng);
     for (uint32_t i = 0; i < f->targets; i++)
         begin_one(w, place, i);
-    if (is_weather(f->kind))
-        net_weather(w);
     if (f->kind == FAULT_BREAK && f->targets > 0)
         break_later(w, place);
 }
@@ -305,7 +303,6 @@ static void end(struct world *w, uint32_t place)
     f->on = false;
     if (is_weather(f->kind)) {
         weather_end(w, place);
-        net_weather(w);
         return;
     }
     for (uint32_t i = 0; i < f->targets; i++) {

@@ -4,6 +4,8 @@
  * that neighbours in number are neighbours in space. */
 #include "settle.h"
 
+#include "address.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -50,8 +52,8 @@ static void settle_group(struct world *w, uint32_t group, uint32_t first)
         n->nat = g->nat;
         n->want = NONE;
         n->limits = g->verify ? &limits_verify : &limits_device;
-        n->up.rate = g->up;
-        n->down.rate = g->down;
+        n->up = (struct pipe){.rate = g->up, .first = NONE, .last = NONE};
+        n->down = (struct pipe){.rate = g->down, .first = NONE, .last = NONE};
         if (n->place != NONE)
             w->place[n->place].nodes++;
     }
@@ -67,6 +69,7 @@ static void fill_places(struct world *w)
         if (w->node[i].place == NONE)
             continue;
         struct place *p = &w->place[w->node[i].place];
+        w->node[i].seat = p->nodes;
         p->node[p->nodes++] = i;
     }
 }
@@ -95,6 +98,8 @@ void settle_nodes(struct world *w)
         }
     }
     fill_places(w);
+    for (uint32_t i = 0; i < w->count; i++)
+        w->node[i].addr = address_of(w, i);
 }
 
 void settle_fini(struct world *w)

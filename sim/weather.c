@@ -5,7 +5,7 @@
  * words, and which generator a draw comes from follows from the bit. */
 #include "weather.h"
 
-#include "net.h"
+#include "address.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -68,7 +68,7 @@ usec weather_delay(struct world *w, uint32_t from, uint32_t to)
     if (s->loss == 0)
         return 0;
     uint32_t lost = draw_losses(s, (s->struck[from] | s->struck[to]) & s->loss);
-    return lost > 0 ? lost * (RESEND_US + 2 * net_latency(w, from, to)) : 0;
+    return lost > 0 ? lost * (RESEND_US + 2 * address_latency(w, from, to)) : 0;
 }
 
 uint32_t weather_rate(const struct world *w, uint32_t node)

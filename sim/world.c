@@ -7,11 +7,13 @@
  * disk, say) carries the node's boot number and is dropped when that boot is over. */
 #include "world.h"
 
+#include "address.h"
 #include "adversary.h"
 #include "checks.h"
 #include "disk.h"
 #include "fault.h"
 #include "fleet.h"
+#include "lan.h"
 #include "net.h"
 #include "report.h"
 #include "settle.h"
@@ -165,7 +167,8 @@ static void perform(struct world *w, uint32_t node, struct action *act, uint8_t 
         do_send(w, node, act, head);
         return;
     case ACT_CAST:
-        check_failed(w, node, "speaks to a LAN, and there is none");
+        if (!lan_cast(w, node, head, act->head_len))
+            check_failed(w, node, "speaks to a LAN, and there is none");
         return;
     case ACT_CLOSE:
         if (!net_close(w, node, act->link, act->err))
@@ -192,14 +195,14 @@ static void perform(struct world *w, uint32_t node, struct action *act, uint8_t 
     }
 }
 
-/* Drains, and returns how many actions there were. */
-static uint32_t drain(struct world *w, uint32_t node)
+/* Does all that a core wants now.  Returns how many actions there were; moved: one of them may have
+ * changed what check_state() looks at. */
+static uint32_t act_out(struct world *w, uint32_t node, bool *moved)
 {
     struct sim_node *n = &w->node[node];
     struct action act;
     uint8_t head[HEAD_MAX];
     uint32_t count = 0;
-    bool moved = false;
     w->drains++;
     while (node_next(n->core, &act, head)) {
         if (act.head_len > HEAD_MAX) {
@@ -209,13 +212,26 @@ static uint32_t drain(struct world *w, uint32_t node)
         if (w->trace != NULL)
             trace_action(w, &act, head);
         perform(w, node, &act, head);
-        moved = moved || act.type == ACT_SAVE || act.type == ACT_TELL || act.type == ACT_DIAL;
+        *moved = *moved || act.type == ACT_SAVE || act.type == ACT_TELL || act.type == ACT_DIAL;
         if (++count == ACTIONS_MAX) {
             check_failed(w, node, "%u actions in one drain", count);
             w->broken = true;
             break;
         }
     }
+    return count;
+}
+
+/* Drains, and returns how many actions there were.  What the kernel takes at once gives credit, for
+ * which the core may have more to say. */
+static uint32_t drain(struct world *w, uint32_t node)
+{
+    struct sim_node *n = &w->node[node];
+    uint32_t count = 0;
+    bool moved = false;
+    do
+        count += act_out(w, node, &moved);
+    while (!w->broken && net_flush(w, node));
     disk_kick(w, node);
     check_drained(w, node);
     if (moved && n->ready)
@@ -239,7 +255,7 @@ static void give_known(struct world *w, uint32_t node)
         struct event ev = {.type = EV_ORDER};
         ev.order.what = ORDER_KNOW;
         ev.order.flag = true;
-        ev.order.addr = w->node[i].addr;
+        ev.order.addr = address_seen(w, i, node);
         world_give(w, node, &ev);
         world_drain(w, node);
     }
@@ -255,6 +271,8 @@ static void init_core(struct world *w, uint32_t node)
                                .poll_us = POLL_US};
     if (n->model != NONE)
         memcpy(conf.model, w->scn.model[n->model], sizeof(conf.model));
+    conf.lan = lan_has(w, node);
+    conf.lan_interfaces = conf.lan ? 1 : 0;
     struct digest seed;
     fleet_derive(&seed, w->scn.seed, "boot", (uint64_t)node << 32 | n->boot);
     if (n->mem == NULL)
@@ -378,10 +396,19 @@ static void do_tick(struct world *w, const struct tick *t)
         adversary_tick(w, t->a, t->b);
         return;
     case TICK_LEFT:
+    case TICK_PLACE:
     case TICK_ARRIVE:
     case TICK_DELIVER:
+    case TICK_ROUND:
+    case TICK_PROBE:
+    case TICK_IDLE:
+    case TICK_SHAKE:
+    case TICK_ACCEPT:
     case TICK_DOWN:
         net_tick(w, t);
+        return;
+    case TICK_CAST:
+        lan_tick(w, t->a);
         return;
     case TICK_DISK:
     case TICK_CHECKED:
@@ -445,7 +472,6 @@ static void choose_want(struct world *w, struct sim_node *n)
 static void node_build(struct world *w, uint32_t node)
 {
     struct sim_node *n = &w->node[node];
-    n->addr = net_addr(node);
     n->ends = NONE;
     n->held_at = USEC_NEVER;
     n->confirmed_at = USEC_NEVER;

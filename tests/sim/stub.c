@@ -34,11 +34,13 @@ const struct limits limits_verify = {.links = 8,
 
 static const struct manifest *stub_manifest;
 static struct geometry stub_geo;
+static const struct trust *stub_trust;
 
 void stub_use(const struct world *w)
 {
     stub_manifest = &w->release[0].manifest;
     stub_geo = w->release[0].geo;
+    stub_trust = &w->fleet.trust;
 }
 
 size_t node_size(const struct limits *lim)
@@ -109,15 +111,14 @@ void node_step(struct node *n, const struct event *ev)
     }
     if (ev->type != EV_ORDER)
         return;
-    if (ev->order.what == ORDER_RELEASE)
-        n->has_release = true;
-    if (ev->order.what == ORDER_ADOPT) {
-        struct action act = {.type = ACT_OPEN};
-        n->adopts = true;
-        act.open.root = stub_manifest->tree_root;
-        act.open.geo = stub_geo;
+    struct action act = {.type = ACT_OPEN};
+    act.open.root = stub_manifest->tree_root;
+    act.open.geo = stub_geo;
+    act.open.create = ev->order.what == ORDER_RELEASE;
+    n->has_release |= ev->order.what == ORDER_RELEASE;
+    n->adopts |= ev->order.what == ORDER_ADOPT;
+    if (ev->order.what == ORDER_RELEASE || ev->order.what == ORDER_ADOPT)
         stub_do(n, &act, NULL, 0);
-    }
 }
 
 bool node_next(struct node *n, struct action *act, uint8_t head[static HEAD_MAX])
@@ -145,6 +146,20 @@ bool node_image_status(const struct node *n, uint32_t slot, struct node_image_st
 void node_status(const struct node *n, struct node_status *out)
 {
     *out = (struct node_status){.floor_root = 1, .floor_sequence = n->floor};
+}
+
+bool node_link_status(const struct node *n, uint32_t i, struct node_link_status *out)
+{
+    (void)n;
+    (void)i;
+    (void)out;
+    return false;
+}
+
+const struct trust *node_trust(const struct node *n)
+{
+    (void)n;
+    return stub_trust;
 }
 
 const struct stub_seen *stub_find(const struct node *n, enum event_type type, uint32_t nth)

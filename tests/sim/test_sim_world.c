@@ -1,8 +1,10 @@
 /* The world, network, disks and checks of the simulator, around a core that does what it is told.
  */
+#include "address.h"
 #include "checks.h"
 #include "disk.h"
 #include "fwswarm/wire.h"
+#include "line.h"
 #include "net.h"
 #include "stub.h"
 
@@ -76,6 +78,18 @@ static void link_two(uint32_t from, uint32_t to, uint32_t *near, uint32_t *far)
     *far = up->ev.link;
 }
 
+/* What n bytes of a stream of their own are on the line. */
+static usec line(uint32_t n)
+{
+    return line_bytes(0, n);
+}
+
+/* One record of one message: its length, the channel's room, head and body. */
+static usec record(uint32_t n)
+{
+    return line(4 + n + 18);
+}
+
 static void send_head(uint32_t node, uint32_t link, const struct wire_msg *m,
                       const struct span *span)
 {
@@ -117,18 +131,19 @@ static void open_slot(uint32_t node)
 
 /* ---- network ---- */
 
-START_TEST(dial_takes_one_and_a_half_round_trips)
+START_TEST(dial_takes_two_round_trips)
 {
     uint32_t near, far;
     link_two(DEVICE, 0, &near, &far);
     const struct stub_seen *up = stub_find(core(DEVICE), EV_UP, 0);
-    usec way = net_latency(w, DEVICE, 0);
+    usec way = address_latency(w, DEVICE, 0);
     ck_assert_uint_ge(way, RTT / 2 * 9 / 10);
     ck_assert_uint_le(way, RTT / 2 * 11 / 10);
     /* At a byte a microsecond each message spends its size in the uplink and in the downlink. */
-    usec hello = net_handshake_bytes(0, 0), reply = net_handshake_bytes(1, 0);
-    usec proof = net_handshake_bytes(2, w->node[DEVICE].cert_len);
-    ck_assert_uint_eq(up->ev.now, SEC + 2 * hello + 2 * reply + 2 * way);
+    usec syn = LINE_HEADER, hello = line(net_handshake_bytes(0, 0));
+    usec reply = line(net_handshake_bytes(1, 0));
+    usec proof = line(net_handshake_bytes(2, w->node[DEVICE].cert_len));
+    ck_assert_uint_eq(up->ev.now, SEC + 4 * syn + 2 * hello + 2 * reply + 4 * way);
     ck_assert_uint_eq(up->ev.op, 77);
     ck_assert_int_eq(up->ev.up.who.role, ROLE_VERIFY);
     const struct stub_seen *in = stub_find(core(0), EV_UP, 0);
@@ -143,27 +158,49 @@ START_TEST(dial_to_nobody_and_to_itself_fails)
 {
     run_until(SEC);
     struct action a = {.type = ACT_DIAL, .op = 5};
-    a.dial.addr = net_addr(DEVICE);
+    a.dial.addr = w->node[DEVICE].addr;
     act(DEVICE, &a, NULL, 0);
     a.op = 6;
-    a.dial.addr = net_addr(1000);
+    a.dial.addr.ip[1] = 77;
     act(DEVICE, &a, NULL, 0);
     world_crash(w, OTHER);
     a.op = 7;
-    a.dial.addr = net_addr(OTHER);
+    a.dial.addr = w->node[OTHER].addr;
     act(DEVICE, &a, NULL, 0);
-    run_until(2 * SEC);
-    const enum err errs[] = {E_SELF, E_REFUSED, E_REFUSED};
+    run_until(12 * SEC);
+    /* Who is not there does not say so. */
+    const enum err errs[] = {E_SELF, E_TIMEOUT, E_TIMEOUT};
+    const usec at[] = {SEC, 9 * SEC, 9 * SEC};
     uint32_t seen = 0;
     for (uint32_t i = 0; i < 3; i++) {
         const struct stub_seen *down = stub_find(core(DEVICE), EV_DOWN, i);
         ck_assert_ptr_nonnull(down);
         ck_assert_uint_eq(down->ev.link, 0);
         ck_assert_int_eq(down->ev.err, errs[down->ev.op - 5]);
+        ck_assert_uint_eq(down->ev.now, at[down->ev.op - 5]);
         seen |= 1u << (down->ev.op - 5);
     }
     ck_assert_uint_eq(seen, 7);
+    run_until(20 * SEC);
     ck_assert_uint_eq(pool_used(&w->net.links), 0);
+    ck_assert_uint_eq(pool_used(&w->net.parcels), 0);
+}
+END_TEST
+
+START_TEST(a_node_that_comes_back_answers_a_dial_under_way)
+{
+    run_until(SEC);
+    world_crash(w, OTHER);
+    world_schedule(w, 3 * SEC, TICK_BOOT, OTHER, 0, 0);
+    struct action a = {.type = ACT_DIAL, .op = 7};
+    a.dial.addr = w->node[OTHER].addr;
+    act(DEVICE, &a, NULL, 0);
+    run_until(8 * SEC);
+    /* The kernel asks again after 1, 3 and 7 seconds. */
+    const struct stub_seen *up = stub_find(core(DEVICE), EV_UP, 0);
+    ck_assert_ptr_nonnull(up);
+    ck_assert_uint_gt(up->ev.now, 4 * SEC);
+    ck_assert_uint_lt(up->ev.now, 5 * SEC);
 }
 END_TEST
 
@@ -175,13 +212,15 @@ START_TEST(message_is_charged_for_every_byte)
     send_block(0, far, 3);
     world_drain(w, 0);
     run_until(3 * SEC);
-    const uint32_t head = 9, wire = 4 + head + BLOCK_LEN + 18;
+    const uint32_t head = 9, wire = 4 + head + BLOCK_LEN + 18 + 12 * LINE_HEADER;
     ck_assert_uint_eq(w->net.wire_sent - before, wire);
     const struct stub_seen *sent = stub_find(core(0), EV_SENT, 0);
     ck_assert_uint_eq(sent->ev.sent.bytes, head + BLOCK_LEN);
-    ck_assert_uint_eq(sent->ev.now, 2 * SEC + wire);
+    ck_assert_uint_eq(sent->ev.now, 2 * SEC); /* the kernel has room for it */
     const struct stub_seen *msg = stub_find(core(DEVICE), EV_MSG, 0);
-    ck_assert_uint_eq(msg->ev.now, 2 * SEC + 2 * wire + net_latency(w, 0, DEVICE));
+    ck_assert_uint_eq(msg->ev.now, 2 * SEC + 2 * wire + address_latency(w, 0, DEVICE));
+    /* One acknowledgement of two segments. */
+    ck_assert_uint_eq(w->net.acks, 11 / 2 * LINE_HEADER);
     ck_assert_uint_eq(msg->head_len, head);
     ck_assert_uint_eq(msg->body_len, BLOCK_LEN);
     ck_assert_uint_eq(msg->data_len, 0);
@@ -204,7 +243,8 @@ START_TEST(messages_of_one_drain_share_a_record)
     world_drain(w, 0);
     run_until(3 * SEC);
     /* Three small ones in one record; two blocks do not fit one. */
-    ck_assert_uint_eq(w->net.wire_sent - before, 3 * 9 + 18 + 2 * (4 + 9 + BLOCK_LEN + 18));
+    /* All of it waits at once, so it shares segments too. */
+    ck_assert_uint_eq(w->net.wire_sent - before, line(3 * 9 + 18 + 2 * (4 + 9 + BLOCK_LEN + 18)));
     for (uint32_t i = 0; i < 3; i++)
         ck_assert_uint_eq(stub_find(core(DEVICE), EV_MSG, i)->head[4], i);
 }
@@ -223,9 +263,12 @@ START_TEST(two_links_share_an_uplink)
         send_block(0, i % 2 == 0 ? a_far : b_far, i);
     world_drain(w, 0);
     run_until(4 * SEC);
-    const usec each = 4 + 9 + BLOCK_LEN + 18;
-    for (uint32_t i = 0; i < 4; i++)
-        ck_assert_uint_eq(stub_find(core(0), EV_SENT, i)->ev.now, 3 * SEC + (i + 1) * each);
+    /* One after the other through the uplink: the last of a link is in when all are out. */
+    const usec each = record(9 + BLOCK_LEN);
+    const struct stub_seen *first = stub_find(core(DEVICE), EV_MSG, 0);
+    const struct stub_seen *second = stub_find(core(OTHER), EV_MSG, 0);
+    ck_assert_uint_eq(first->ev.now, 3 * SEC + 2 * each + address_latency(w, 0, DEVICE));
+    ck_assert_uint_eq(second->ev.now, 3 * SEC + 3 * each + address_latency(w, 0, OTHER));
     ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_MSG), 2);
     ck_assert_uint_eq(stub_seen_of(core(OTHER), EV_MSG), 2);
 }
@@ -248,6 +291,7 @@ START_TEST(close_comes_after_what_was_said)
     ck_assert_uint_eq(down->ev.now, 2 * SEC);
     ck_assert_int_eq(down->ev.err, E_FLOOD);
     ck_assert_uint_eq(stub_seen_of(core(0), EV_SENT), 0);
+    run_until(20 * SEC);
     ck_assert_uint_eq(pool_used(&w->net.links), 0);
     ck_assert_uint_eq(pool_used(&w->net.parcels), 0);
     ck_assert_uint_eq(w->violations, 0);
@@ -266,12 +310,36 @@ START_TEST(crash_loses_what_had_not_left)
     world_crash(w, 0);
     run_until(3 * SEC);
     ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_MSG), 1);
-    const struct stub_seen *down = stub_find(core(DEVICE), EV_DOWN, 0);
-    ck_assert_uint_eq(down->ev.now, 2 * SEC + BLOCK_LEN * 3 / 2 + net_latency(w, 0, DEVICE) +
-                                        BLOCK_LEN / 2 + 2 * (4 + 9 + 18) + 40);
-    ck_assert_uint_eq(pool_used(&w->net.links), 0);
-    ck_assert_uint_eq(pool_used(&w->net.parcels), 0);
     ck_assert_uint_eq(w->net.wire_flying, 0);
+    ck_assert_uint_eq(pool_used(&w->net.parcels), 0);
+    /* Nobody says that it is gone.  Keepalive asks after a minute, and gives up half a minute on.
+     */
+    run_until(80 * SEC);
+    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_DOWN), 0);
+    run_until(100 * SEC);
+    const struct stub_seen *down = stub_find(core(DEVICE), EV_DOWN, 0);
+    ck_assert_int_eq(down->ev.err, E_TIMEOUT);
+    ck_assert_uint_eq(down->ev.now, 2 * SEC + BLOCK_LEN * 3 / 2 + 90 * SEC);
+    ck_assert_uint_eq(pool_used(&w->net.links), 0);
+}
+END_TEST
+
+START_TEST(who_speaks_to_the_dead_hears_of_it_when_they_are_back)
+{
+    uint32_t near, far;
+    link_two(DEVICE, 0, &near, &far);
+    world_crash(w, 0);
+    world_schedule(w, 5 * SEC, TICK_BOOT, 0, 0, 0);
+    struct wire_msg m = {.id = MSG_choke};
+    send_head(DEVICE, near, &m, NULL);
+    world_drain(w, DEVICE);
+    run_until(5 * SEC);
+    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_DOWN), 0);
+    run_until(10 * SEC);
+    const struct stub_seen *down = stub_find(core(DEVICE), EV_DOWN, 0);
+    ck_assert_ptr_nonnull(down);
+    ck_assert_int_eq(down->ev.err, E_CLOSED);
+    ck_assert_uint_eq(down->ev.link, near);
 }
 END_TEST
 
@@ -280,17 +348,24 @@ START_TEST(a_full_node_turns_dials_away)
     run_until(SEC);
     struct action a = {.type = ACT_DIAL};
     a.dial.addr = w->node[0].addr;
-    for (a.op = 1; a.op <= 10; a.op++)
+    /* No more than four strangers of one network at a time: the fifth is sent away. */
+    for (a.op = 1; a.op <= 5; a.op++)
         act(DEVICE, &a, NULL, 0);
     run_until(2 * SEC);
-    /* Both ends have the same limit of eight; the two beyond fail at the first that is full. */
+    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_UP), 4);
+    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_DOWN), 1);
+    for (; a.op <= 11; a.op++) {
+        act(DEVICE, &a, NULL, 0);
+        run_until(a.op * SEC);
+    }
+    /* Both ends have the same limit of eight; the two beyond fail. */
     ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_UP), 8);
     ck_assert_uint_eq(stub_seen_of(core(0), EV_UP), 8);
-    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_DOWN), 2);
+    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_DOWN), 3);
     ck_assert_uint_eq(stub_find(core(DEVICE), EV_DOWN, 0)->ev.link, 0);
     ck_assert_uint_eq(stub_seen_of(core(0), EV_DOWN), 0);
     act(OTHER, &a, NULL, 0);
-    run_until(3 * SEC);
+    run_until(30 * SEC);
     ck_assert_int_eq(stub_find(core(OTHER), EV_DOWN, 0)->ev.err, E_CLOSED);
     ck_assert_uint_eq(w->node[0].links, 8);
     ck_assert_uint_eq(pool_used(&w->net.links), 8);
@@ -435,7 +510,7 @@ END_TEST
 START_TEST(adopted_image_is_whole)
 {
     run_until(SEC);
-    const struct stub_seen *o = stub_find(core(0), EV_OPENED, 0);
+    const struct stub_seen *o = stub_find(core(0), EV_OPENED, 1);
     ck_assert_ptr_nonnull(o);
     ck_assert_int_eq(o->ev.err, E_OK);
     ck_assert_uint_eq(o->blocks, w->release[0].geo.blocks);
@@ -593,13 +668,15 @@ int main(void)
     TCase *t = tcase_create("world");
     suite_add_tcase(s, t);
     tcase_add_checked_fixture(t, setup, teardown);
-    tcase_add_test(t, dial_takes_one_and_a_half_round_trips);
+    tcase_add_test(t, dial_takes_two_round_trips);
+    tcase_add_test(t, a_node_that_comes_back_answers_a_dial_under_way);
     tcase_add_test(t, dial_to_nobody_and_to_itself_fails);
     tcase_add_test(t, message_is_charged_for_every_byte);
     tcase_add_test(t, messages_of_one_drain_share_a_record);
     tcase_add_test(t, two_links_share_an_uplink);
     tcase_add_test(t, close_comes_after_what_was_said);
     tcase_add_test(t, crash_loses_what_had_not_left);
+    tcase_add_test(t, who_speaks_to_the_dead_hears_of_it_when_they_are_back);
     tcase_add_test(t, a_full_node_turns_dials_away);
     tcase_add_test(t, small_objects_arrive_with_their_bytes);
     tcase_add_test(t, only_the_right_bytes_are_kept);
