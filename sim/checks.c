@@ -120,7 +120,7 @@ void check_event(struct world *w, uint32_t node, const struct event *ev)
     }
 }
 
-void check_action(struct world *w, uint32_t node, const struct action *act)
+void check_action(struct world *w, uint32_t node, const struct action *act, const uint8_t *head)
 {
     if (!judged(w, node))
         return;
@@ -136,9 +136,11 @@ void check_action(struct world *w, uint32_t node, const struct action *act)
     case ACT_TELL:
         judge_tell(w, node, act);
         return;
+    case ACT_CAST:
+        judge_casts(w, node, bytes_of(head, act->head_len));
+        return;
     case ACT_DIAL:
     case ACT_SEND:
-    case ACT_CAST:
     case ACT_CLOSE:
     case ACT_CHECK:
         return;
@@ -275,7 +277,12 @@ void check_held(struct world *w, uint32_t node, uint32_t slot)
     const struct manifest *m = &w->release[n->disk.slot[slot].release].manifest;
     if (!digest_equal(&m->id, &st.manifest->id))
         check_failed(w, node, "holds an image under another release's manifest");
-    if (n->member.role == ROLE_NORMAL && m->sequence < n->current_sequence)
+    uint32_t root = 1;
+    for (uint32_t i = 0; i < w->releases; i++)
+        if (digest_equal(&w->release[i].manifest.digest, &n->current))
+            root = w->release[i].manifest.root_version;
+    if (n->member.role == ROLE_NORMAL &&
+        release_compare(m->root_version, m->sequence, root, n->current_sequence) < 0)
         check_failed(w, node, "goes back from sequence %" PRIu64 " to %" PRIu64,
                      n->current_sequence, m->sequence);
 }

@@ -12,7 +12,7 @@ void check_init(struct world *w);
 void check_fini(struct world *w);
 /* Ahead of an event, of an action; after a drain. */
 void check_event(struct world *w, uint32_t node, const struct event *ev);
-void check_action(struct world *w, uint32_t node, const struct action *act);
+void check_action(struct world *w, uint32_t node, const struct action *act, const uint8_t *head);
 void check_drained(struct world *w, uint32_t node);
 /* Before a message leaves: it decodes, its body is what its head says, the link's credit suffices.
  */

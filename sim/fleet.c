@@ -37,19 +37,61 @@ static void derive_image(const struct world *w, struct digest *out, const char *
     fleet_derive(out, w->scn.seed, name, sequence);
 }
 
-static void make_root(struct world *w)
+/* ---- roots and signatures ---- */
+
+static uint32_t keys_count(const struct scn_keys *k)
+{
+    return k->count > 0 ? k->count : 1;
+}
+
+static uint32_t keys_threshold(const struct scn_keys *k)
+{
+    return k->threshold > 0 ? k->threshold : 1;
+}
+
+static struct blob *sign_root(const struct fleet *f, const struct root *r)
+{
+    uint8_t body[ROOT_BYTES_MAX], whole[ROOT_BYTES_MAX];
+    struct wr bw = wr_of(body, sizeof(body)), ww = wr_of(whole, sizeof(whole));
+    enum err e = root_encode_body(r, &bw);
+    assert(e == E_OK);
+    struct sig sig;
+    root_sign(&sig, &f->root_key, wr_done(&bw));
+    e = root_encode(wr_done(&bw), &f->root_key.pub, &sig, 1, &ww);
+    assert(e == E_OK);
+    return blob_make(whole, wr_len(&ww));
+}
+
+static void list_release_keys(const struct world *w, struct root *r, uint32_t generation)
+{
+    const struct scn_keys *k = &w->scn.keys;
+    r->version = generation + 1;
+    r->release = (struct key_set){.count = keys_count(k), .threshold = keys_threshold(k)};
+    for (uint32_t i = 0; i < r->release.count; i++)
+        r->release.key[i] = w->fleet.release_key[generation][i].pub;
+}
+
+static void make_keys(struct world *w)
 {
     struct fleet *f = &w->fleet;
     uint64_t seed = w->scn.seed;
     derive_signer(&f->root_key, seed, "root", 0);
-    derive_signer(&f->release_key, seed, "release", 0);
     derive_signer(&f->enrol_key, seed, "enrol", 0);
+    for (uint32_t g = 0; g < FLEET_ROOTS; g++)
+        for (uint32_t i = 0; i < ROOT_KEYS_MAX; i++)
+            derive_signer(&f->release_key[g][i], seed, "release", g * ROOT_KEYS_MAX + i);
+}
+
+static void make_root(struct world *w)
+{
+    struct fleet *f = &w->fleet;
+    uint64_t seed = w->scn.seed;
+    make_keys(w);
     struct signer publisher;
     derive_signer(&publisher, seed, "publisher", 0);
     struct root r = {.version = 1};
     fleet_derive(&r.fleet, seed, "fleet", 0);
     r.root = (struct key_set){1, 1, {f->root_key.pub}};
-    r.release = (struct key_set){1, 1, {f->release_key.pub}};
     r.publisher = (struct key_set){1, 1, {publisher.pub}};
     r.enrol_count = 1;
     r.enrol_threshold = 1;
@@ -63,36 +105,84 @@ static void make_root(struct world *w)
     struct digest audit;
     fleet_derive(&audit, seed, "audit", 0);
     dh_public(r.audit.b, audit.b);
-
-    uint8_t body[ROOT_BYTES_MAX], whole[ROOT_BYTES_MAX];
-    struct wr bw = wr_of(body, sizeof(body)), ww = wr_of(whole, sizeof(whole));
-    enum err e = root_encode_body(&r, &bw);
+    list_release_keys(w, &r, 0);
+    f->root = sign_root(f, &r);
+    enum err e = trust_init(&f->trust, bytes_of(f->root->data, f->root->len));
     assert(e == E_OK);
-    struct sig sig;
-    root_sign(&sig, &f->root_key, wr_done(&bw));
-    e = root_encode(wr_done(&bw), &f->root_key.pub, &sig, 1, &ww);
-    assert(e == E_OK);
-    f->root = blob_make(whole, wr_len(&ww));
-    e = trust_init(&f->trust, wr_done(&ww));
-    assert(e == E_OK);
+    f->newest = f->trust;
+    if (w->scn.keys.rotate_at > 0) {
+        list_release_keys(w, &r, 1);
+        f->next_root = sign_root(f, &r);
+        e = trust_advance(&f->newest, bytes_of(f->next_root->data, f->next_root->len));
+        assert(e == E_OK);
+    }
     for (uint32_t i = 0; i < w->scn.models; i++)
         model_id(&f->model[i], &f->trust.root.fleet, w->scn.model[i]);
 }
 
+/* Signatures stand in the order of their keys. */
+static uint32_t sort_signers(struct signer *out, const struct signer *in, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = i;
+        for (; at > 0 && key_compare(&out[at - 1].pub, &in[i].pub) > 0; at--)
+            out[at] = out[at - 1];
+        out[at] = in[i];
+    }
+    return count;
+}
+
+struct blob *fleet_envelope(struct manifest *m, const struct signer *signers, uint32_t count)
+{
+    struct signer s[ROOT_KEYS_MAX];
+    struct key keys[ROOT_KEYS_MAX];
+    struct sig sigs[ROOT_KEYS_MAX], tokens[ROOT_KEYS_MAX];
+    assert(count <= ROOT_KEYS_MAX);
+    uint8_t *buf = sim_alloc(2, MANIFEST_MAX);
+    struct wr inner = wr_of(buf, MANIFEST_MAX), outer = wr_of(buf + MANIFEST_MAX, MANIFEST_MAX);
+    enum err e = manifest_encode(m, &inner);
+    assert(e == E_OK);
+    manifest_id(&m->id, wr_done(&inner));
+    sort_signers(s, signers, count);
+    for (uint32_t i = 0; i < count; i++) {
+        keys[i] = s[i].pub;
+        manifest_sign(&sigs[i], &s[i], &m->id);
+        token_sign(&tokens[i], &s[i], m);
+    }
+    e = envelope_encode(wr_done(&inner), keys, sigs, tokens, count, &outer);
+    assert(e == E_OK);
+    struct blob *envelope = blob_make(outer.start, wr_len(&outer));
+    free(buf);
+    return envelope;
+}
+
+/* Who signs what stands under this root. */
+static const struct signer *signers_of(const struct fleet *f, uint32_t root_version)
+{
+    return f->release_key[root_version - 1];
+}
+
 /* The vendor's stop for a release. */
-static struct blob *make_withdrawal(const struct fleet *f, const struct manifest *m)
+static struct blob *make_withdrawal(const struct world *w, const struct manifest *m)
 {
     struct withdrawal wd = {.model = m->model_id,
                             .manifest = m->id,
                             .root_version = m->root_version,
                             .sequence = m->sequence};
-    struct sig sig;
-    withdrawal_sign(&sig, &f->release_key, &m->fleet, &wd);
+    struct signer s[ROOT_KEYS_MAX];
+    struct key keys[ROOT_KEYS_MAX];
+    struct sig sigs[ROOT_KEYS_MAX];
+    uint32_t count = keys_threshold(&w->scn.keys);
+    sort_signers(s, signers_of(&w->fleet, m->root_version), count);
+    for (uint32_t i = 0; i < count; i++) {
+        keys[i] = s[i].pub;
+        withdrawal_sign(&sigs[i], &s[i], &m->fleet, &wd);
+    }
     uint8_t buf[WITHDRAWAL_BYTES_MAX];
-    struct wr w = wr_of(buf, sizeof(buf));
-    enum err e = withdrawal_encode(&wd, &m->fleet, &f->release_key.pub, &sig, 1, &w);
+    struct wr out = wr_of(buf, sizeof(buf));
+    enum err e = withdrawal_encode(&wd, &m->fleet, keys, sigs, count, &out);
     assert(e == E_OK);
-    return blob_make(buf, wr_len(&w));
+    return blob_make(buf, wr_len(&out));
 }
 
 /* A stop that the vendor is not there any more to publish is none. */
@@ -106,24 +196,16 @@ static bool is_withdrawn(const struct scenario *scn, const struct scn_release *r
     return false;
 }
 
-/* Encodes and signs a manifest, and opens the result as everybody else will. */
-static struct blob *sign_release(const struct fleet *f, struct manifest *m)
+/* Signs a manifest, and opens the result as everybody else will. */
+static struct blob *sign_release(const struct world *w, struct manifest *m)
 {
-    uint8_t *buf = sim_alloc(2, MANIFEST_MAX);
-    struct wr inner = wr_of(buf, MANIFEST_MAX), outer = wr_of(buf + MANIFEST_MAX, MANIFEST_MAX);
-    enum err e = manifest_encode(m, &inner);
+    const struct fleet *f = &w->fleet;
+    struct blob *b =
+        fleet_envelope(m, signers_of(f, m->root_version), keys_threshold(&w->scn.keys));
+    const struct trust *t = m->root_version > 1 ? &f->newest : &f->trust;
+    enum err e = manifest_open(m, bytes_of(b->data, b->len), t);
     assert(e == E_OK);
-    manifest_id(&m->id, wr_done(&inner));
-    struct sig sig, token;
-    manifest_sign(&sig, &f->release_key, &m->id);
-    token_sign(&token, &f->release_key, m);
-    e = envelope_encode(wr_done(&inner), &f->release_key.pub, &sig, &token, 1, &outer);
-    assert(e == E_OK);
-    e = manifest_open(m, wr_done(&outer), &f->trust);
-    assert(e == E_OK);
-    struct blob *envelope = blob_make(outer.start, wr_len(&outer));
-    free(buf);
-    return envelope;
+    return b;
 }
 
 static bool make_release(struct world *w, uint32_t number)
@@ -134,7 +216,8 @@ static bool make_release(struct world *w, uint32_t number)
     struct manifest *m = &r->manifest;
     r->taker = NONE;
     m->fleet = f->trust.root.fleet;
-    m->root_version = f->trust.root.version;
+    bool rotated = w->scn.keys.rotate_at > 0 && s->at >= w->scn.keys.rotate_at;
+    m->root_version = rotated ? f->newest.root.version : f->trust.root.version;
     m->sequence = s->sequence;
     memcpy(m->model, w->scn.model[s->model], sizeof(m->model));
     memcpy(m->version, s->version, sizeof(m->version));
@@ -150,9 +233,9 @@ static bool make_release(struct world *w, uint32_t number)
                 m->size, IMAGE_SIZE_MAX);
         return false;
     }
-    r->envelope = sign_release(f, m);
+    r->envelope = sign_release(w, m);
     if (is_withdrawn(&w->scn, s))
-        r->withdrawal = make_withdrawal(f, m);
+        r->withdrawal = make_withdrawal(w, m);
     return true;
 }
 
@@ -183,6 +266,7 @@ void fleet_fini(struct world *w)
     }
     free(w->release);
     blob_drop(w->fleet.root);
+    blob_drop(w->fleet.next_root);
 }
 
 /* What a device runs when it leaves the factory. */

@@ -11,5 +11,7 @@ void fleet_derive(struct digest *out, uint64_t seed, const char *what, uint64_t 
 /* Keys, root and releases.  False with a message when an image cannot be. */
 bool fleet_init(struct world *w);
 void fleet_fini(struct world *w);
+/* Encodes a manifest and signs it; fills its id. */
+struct blob *fleet_envelope(struct manifest *m, const struct signer *signers, uint32_t count);
 /* Key, certificate and membership of a node. */
 void fleet_enrol(struct world *w, uint32_t node);

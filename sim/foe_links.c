@@ -1,5 +1,6 @@
 /* Links and datagrams in masses, links that say nothing, and addresses that lead nowhere. */
 #include "foe.h"
+#include "lan.h"
 #include "net.h"
 
 #include <string.h>
@@ -85,8 +86,7 @@ static void flood(struct world *w, struct foe *f)
 static void cast(struct world *w, struct foe *f, const uint8_t *data, uint32_t len)
 {
     foe_tried(w, f, 1);
-    (void)data;
-    (void)len;
+    (void)lan_cast(w, f->node, data, len);
 }
 
 static void cast_flood(struct world *w, struct foe *f)

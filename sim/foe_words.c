@@ -32,29 +32,46 @@ static void forge_manifest(const struct world *w, uint32_t model, const struct m
                            struct manifest *m)
 {
     *m = *like;
+    m->root_version = 1;
     m->sequence = UINT64_MAX;
     memcpy(m->version, "9.9", sizeof("9.9"));
     fleet_derive(&m->tree_root, w->scn.seed, "false tree", model);
     fleet_derive(&m->digest, w->scn.seed, "false image", model);
 }
 
-/* Signed by keys that nobody lists and by those that were stolen, or in the vendor's name. */
-static struct blob *forge_envelope(struct world *w, struct manifest *m, bool in_name)
+static struct signer thief_of(const struct world *w)
+{
+    struct digest seed;
+    struct signer thief;
+    fleet_derive(&seed, w->scn.seed, "thief", 0);
+    signer_from_seed(&thief, seed.b);
+    return thief;
+}
+
+/* Signed by the keys that were stolen and one that nobody lists. */
+static struct blob *forge_signed(const struct world *w, struct manifest *m)
+{
+    struct signer s[ROOT_KEYS_MAX];
+    uint32_t count = w->scn.keys.stolen;
+    memcpy(s, w->fleet.release_key[0], count * sizeof(*s));
+    if (count < ROOT_KEYS_MAX)
+        s[count++] = thief_of(w);
+    return fleet_envelope(m, s, count);
+}
+
+/* In the name of a key that is listed. */
+static struct blob *forge_named(const struct world *w, const struct manifest *m)
 {
     uint8_t *buf = sim_alloc(2, MANIFEST_MAX);
     struct wr inner = wr_of(buf, MANIFEST_MAX), outer = wr_of(buf + MANIFEST_MAX, MANIFEST_MAX);
     enum err e = manifest_encode(m, &inner);
     assert(e == E_OK);
-    manifest_id(&m->id, wr_done(&inner));
-    struct digest seed;
-    struct signer thief;
-    fleet_derive(&seed, w->scn.seed, "thief", 0);
-    signer_from_seed(&thief, seed.b);
-    struct key name = in_name ? w->fleet.trust.root.release.key[0] : thief.pub;
+    struct signer thief = thief_of(w);
     struct sig sig, token;
     manifest_sign(&sig, &thief, &m->id);
     token_sign(&token, &thief, m);
-    e = envelope_encode(wr_done(&inner), &name, &sig, &token, 1, &outer);
+    const struct key *name = &w->fleet.trust.root.release.key[0];
+    e = envelope_encode(wr_done(&inner), name, &sig, &token, 1, &outer);
     assert(e == E_OK);
     struct blob *b = blob_make(outer.start, wr_len(&outer));
     free(buf);
@@ -69,8 +86,8 @@ void foe_words_init(struct world *w)
         if (y->envelope[0] != NULL)
             continue;
         forge_manifest(w, model, &w->release[i].manifest, &y->manifest);
-        y->envelope[0] = forge_envelope(w, &y->manifest, false);
-        y->envelope[1] = forge_envelope(w, &y->manifest, true);
+        y->envelope[0] = forge_signed(w, &y->manifest);
+        y->envelope[1] = forge_named(w, &y->manifest);
     }
 }
 

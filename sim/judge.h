@@ -143,5 +143,6 @@ void judge_down(struct world *w, uint32_t node, const struct event *ev);
 void judge_heard(struct world *w, uint32_t node, const struct event *ev);
 void judge_says(struct world *w, uint32_t node, uint32_t link, const struct wire_msg *m,
                 const struct body *body);
+void judge_casts(struct world *w, uint32_t node, struct bytes head);
 void judge_cancels(struct world *w, uint32_t node);
 void judge_credit(struct world *w, uint32_t node);

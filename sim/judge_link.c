@@ -365,6 +365,16 @@ void judge_says(struct world *w, uint32_t node, uint32_t link, const struct wire
     }
 }
 
+/* A datagram is an announcement, of nothing or of what the vendor signed. */
+void judge_casts(struct world *w, uint32_t node, struct bytes head)
+{
+    struct wire_msg m;
+    if (wire_decode(&m, head) != E_OK || m.id != MSG_announce)
+        check_failed(w, node, "tells the LAN what is no announcement");
+    else if (m.announce.root_version != 0)
+        says_release(w, node, m.announce.manifest, "announces");
+}
+
 /* ---- after a drain ---- */
 
 static bool still_fetching(const struct world *w, uint32_t node, uint8_t release)

@@ -694,6 +694,7 @@ void net_tick(struct world *w, const struct tick *t)
     case TICK_INSTALLED:
     case TICK_FAULT:
     case TICK_WITHDRAW:
+    case TICK_ROTATE:
     case TICK_GONE:
     case TICK_ADVERSARY:
         assert(false);

@@ -2,6 +2,8 @@
  * time and its memory. */
 #include "report.h"
 
+#include "adversary.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -224,6 +226,24 @@ static void print_violations(const struct world *w)
     printf("]");
 }
 
+/* How often adversaries tried what they are there for. */
+static void print_attacks(const struct world *w)
+{
+    const char *gap = "";
+    printf("\"attacks\": {");
+    for (uint32_t b = BEHAVE_HONEST + 1; b < BEHAVE_COUNT; b++) {
+        bool there = false;
+        for (uint32_t i = 0; i < w->scn.groups; i++)
+            there = there || w->scn.group[i].behaviour == (enum behaviour)b;
+        if (!there)
+            continue;
+        printf("%s\"%s\": %" PRIu64, gap, behaviour_name[b],
+               adversary_attempts(w, (enum behaviour)b));
+        gap = ", ";
+    }
+    printf("}, ");
+}
+
 static void print_json(const struct world *w, const struct figures *f, usec wall)
 {
     bool any = f->fetched > 0;
@@ -244,6 +264,7 @@ static void print_json(const struct world *w, const struct figures *f, usec wall
            f->per_second, f->peak_rss, f->node_bytes);
     printf("\"trace_hash\": \"%016" PRIx64 "\", \"faults\": %u, ", w->trace_hash, f->struck);
     printf("\"interrupted\": %s, ", w->interrupted ? "true" : "false");
+    print_attacks(w);
     print_violations(w);
     printf("}\n");
 }

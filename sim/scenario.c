@@ -92,12 +92,21 @@ static const struct scn_field fault_fields[] = {
     {"strength", SCN_STRENGTH, AT(strength), .always = true},
 };
 #undef AT
+#define AT(member) .at = offsetof(struct scn_keys, member)
+static const struct scn_field keys_fields[] = {
+    {"count", SCN_U32, AT(count), .min = 1, .max = ROOT_KEYS_MAX, .zero = true},
+    {"threshold", SCN_U32, AT(threshold), .min = 1, .max = ROOT_KEYS_MAX, .zero = true},
+    {"stolen", SCN_U32, AT(stolen), .max = ROOT_KEYS_MAX},
+    {"rotate-at", SCN_TIME, AT(rotate_at), .max = SCN_TIME_MAX},
+};
+#undef AT
 
 const struct scn_line scn_line[SCN_THINGS] = {
     [SCN_SITE] = {site_fields, COUNT(site_fields), sizeof(struct scn_site)},
     [SCN_GROUP] = {group_fields, COUNT(group_fields), sizeof(struct scn_group)},
     [SCN_RELEASE] = {release_fields, COUNT(release_fields), sizeof(struct scn_release)},
     [SCN_FAULT] = {fault_fields, COUNT(fault_fields), sizeof(struct scn_fault)},
+    [SCN_KEYS] = {keys_fields, COUNT(keys_fields), sizeof(struct scn_keys)},
 };
 
 const struct scn_strength_row scn_strength[FAULT_COUNT] = {
@@ -124,6 +133,8 @@ void *scn_at(struct scenario *s, enum scn_thing thing, uint32_t i)
         return &s->release[i];
     case SCN_FAULT:
         return &s->fault[i];
+    case SCN_KEYS:
+        return &s->keys;
     case SCN_THINGS:
         break;
     }
@@ -142,6 +153,8 @@ const void *scn_at_const(const struct scenario *s, enum scn_thing thing, uint32_
         return &s->release[i];
     case SCN_FAULT:
         return &s->fault[i];
+    case SCN_KEYS:
+        return &s->keys;
     case SCN_THINGS:
         break;
     }
@@ -318,7 +331,9 @@ static const char *name_of(const struct scenario *s, enum scn_thing thing, uint3
         word = "release";
         name = s->release[i].version;
     }
-    if (thing == SCN_FAULT)
+    if (thing == SCN_KEYS)
+        (void)snprintf(out, SCN_TEXT_MAX + 20, "keys");
+    else if (thing == SCN_FAULT)
         (void)snprintf(out, SCN_TEXT_MAX + 20, "fault %u", s->fault[i].number);
     else
         (void)snprintf(out, SCN_TEXT_MAX + 20, "%s %s", word, name);
@@ -492,6 +507,20 @@ static bool wrong_release(struct judge *j, uint32_t i)
     return false;
 }
 
+static bool wrong_keys(struct judge *j)
+{
+    const struct scn_keys *k = &j->s->keys;
+    uint32_t count = k->count > 0 ? k->count : 1, threshold = k->threshold > 0 ? k->threshold : 1;
+    if (wrong_numbers(j, SCN_KEYS, 0))
+        return true;
+    if (threshold > count || k->stolen > count)
+        return blame(j, SCN_KEYS, 0,
+                     "keys: there are %u; lower threshold= and stolen= to that, or "
+                     "raise count=",
+                     count);
+    return false;
+}
+
 /* How many a fault's count may choose from. */
 static uint64_t targets_of(const struct scenario *s, const struct scn_fault *f)
 {
@@ -569,6 +598,8 @@ bool scn_judge(const struct scenario *s, struct scn_culprit *who, char *why, siz
         if (wrong_group(&j, i))
             return true;
     if (wrong_counts(&j))
+        return true;
+    if (wrong_keys(&j))
         return true;
     if (s->releases == 0)
         return blame(&j, SCN_THINGS, 0, "no release; add a line such as: release size=16MiB");

@@ -79,6 +79,14 @@ struct scn_release {
     usec stop_at;
 };
 
+/* Who signs releases.  All zero: one key, which must. */
+struct scn_keys {
+    uint32_t count, threshold; /* keys that the root lists, and how many of them must sign */
+    uint32_t stolen;           /* so many of the first root's are known to forgers */
+    usec rotate_at;            /* then a second root lists other keys, and what is released from
+                                * then on is signed by those; 0: never */
+};
+
 /* Numbers are part of the format: a fault keeps its number when others are left out. */
 enum fault_kind {
     FAULT_CRASH,      /* power goes and is back after `lasts`; unsynced data is lost */
@@ -118,6 +126,7 @@ struct scenario {
                        * that took it leaves once another node holds it */
     uint32_t sites, groups, models, releases, faults;
     char model[SCN_MODELS][MODEL_MAX + 1];
+    struct scn_keys keys;
     struct scn_site site[SCN_SITES];
     struct scn_group group[SCN_GROUPS];
     struct scn_release release[SCN_RELEASES];

@@ -596,6 +596,7 @@ enum statement {
     DO_RELEASE,
     DO_FAULT,
     DO_VENDOR_GONE,
+    DO_KEYS,
     STATEMENTS,
 };
 
@@ -605,6 +606,7 @@ static const char *const statement_name[STATEMENTS] = {
     [DO_VERIFY] = "verify",       [DO_PEERS] = "peers",
     [DO_RELEASE] = "release",     [DO_FAULT] = "fault",
     [DO_ADVERSARY] = "adversary", [DO_VENDOR_GONE] = "vendor-gone",
+    [DO_KEYS] = "keys",
 };
 
 static bool name_statement(struct reader *r, enum statement what)
@@ -627,6 +629,7 @@ static bool name_statement(struct reader *r, enum statement what)
     case DO_RELEASE:
     case DO_FAULT:
     case DO_VENDOR_GONE:
+    case DO_KEYS:
     case STATEMENTS:
         return true;
     }
@@ -656,6 +659,8 @@ static bool read_statement(struct reader *r, enum statement what)
         return read_fault(r);
     case DO_VENDOR_GONE:
         return read_vendor_gone(r);
+    case DO_KEYS:
+        return read_fields(r, SCN_KEYS, 0);
     case STATEMENTS:
         break;
     }

@@ -14,7 +14,7 @@
 #define SCN_TEXT_MAX 80u /* bytes of one value */
 
 /* What a line describes. */
-enum scn_thing { SCN_SITE, SCN_GROUP, SCN_RELEASE, SCN_FAULT, SCN_THINGS };
+enum scn_thing { SCN_SITE, SCN_GROUP, SCN_RELEASE, SCN_FAULT, SCN_KEYS, SCN_THINGS };
 
 enum scn_kind {
     SCN_U32,

@@ -172,6 +172,12 @@ size_t scenario_write(const struct scenario *s, char *out, size_t cap)
     }
     for (uint32_t i = 0; i < s->faults; i++)
         put_fault(&w, s, i);
+    const struct scn_keys plain = {0};
+    if (memcmp(&s->keys, &plain, sizeof(plain)) != 0) {
+        put(&w, "keys");
+        put_fields(&w, s, SCN_KEYS, 0, &plain);
+        put(&w, "\n");
+    }
     if (s->vendor_gone)
         put(&w, "vendor-gone\n");
     return w.n;

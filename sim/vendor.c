@@ -42,6 +42,8 @@ void vendor_plan(struct world *w)
 {
     for (uint32_t i = 0; i < w->releases; i++)
         world_schedule(w, w->scn.release[i].at, TICK_PUBLISH, i, 0, 0);
+    if (w->fleet.next_root != NULL)
+        world_schedule(w, w->scn.keys.rotate_at, TICK_ROTATE, 0, 0, 0);
     for (uint32_t i = 0; i < w->releases; i++)
         if (w->release[i].withdrawal != NULL)
             world_schedule(w, w->scn.release[i].stop_at, TICK_WITHDRAW, i, 0, 0);
@@ -121,6 +123,33 @@ void vendor_look(struct world *w, uint32_t release, uint32_t tries)
                        tries + 1, 0);
 }
 
+/* Does the node's disk hold a record of this kind with these bytes? */
+static bool disk_keeps(const struct disk *d, enum object_kind kind, const struct blob *b)
+{
+    for (size_t i = 0; i < d->records; i++)
+        if (object_kind_of(d->record[i].object) == kind && d->record[i].blob->len == b->len &&
+            memcmp(d->record[i].blob->data, b->data, b->len) == 0)
+            return true;
+    return false;
+}
+
+void vendor_rotate(struct world *w)
+{
+    const struct blob *root = w->fleet.next_root;
+    uint32_t node = live_verify(w);
+    if (node != NONE && disk_keeps(&w->node[node].disk, OBJ_ROOT, root))
+        return;
+    if (node != NONE) {
+        struct event ev = {.type = EV_ORDER};
+        ev.order.what = ORDER_TRUST;
+        ev.order.data = bytes_of(root->data, root->len);
+        world_give(w, node, &ev);
+        world_drain(w, node);
+    }
+    /* Its disk may lose it. */
+    world_schedule(w, w->now + AGAIN_US, TICK_ROTATE, 0, 0, 0);
+}
+
 void vendor_withdraw(struct world *w, uint32_t release)
 {
     struct release *r = &w->release[release];
@@ -135,13 +164,8 @@ void vendor_withdraw(struct world *w, uint32_t release)
     world_give(w, node, &ev);
     world_drain(w, node);
     /* Its disk may lose it. */
-    const struct disk *d = &w->node[node].disk;
-    for (size_t i = 0; i < d->records; i++)
-        if (object_kind_of(d->record[i].object) == OBJ_WITHDRAWAL &&
-            d->record[i].blob->len == r->withdrawal->len &&
-            memcmp(d->record[i].blob->data, r->withdrawal->data, r->withdrawal->len) == 0)
-            return;
-    world_schedule(w, w->now + AGAIN_US, TICK_WITHDRAW, release, 0, 0);
+    if (!disk_keeps(&w->node[node].disk, OBJ_WITHDRAWAL, r->withdrawal))
+        world_schedule(w, w->now + AGAIN_US, TICK_WITHDRAW, release, 0, 0);
 }
 
 static bool replaced(const struct world *w, uint32_t release)

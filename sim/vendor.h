@@ -13,6 +13,8 @@ void vendor_publish(struct world *w, uint32_t release);
 void vendor_look(struct world *w, uint32_t release, uint32_t tries);
 /* TICK_WITHDRAW: gives the stop for a release to the first live verify node. */
 void vendor_withdraw(struct world *w, uint32_t release);
+/* TICK_ROTATE: gives the next root to the first live verify node. */
+void vendor_rotate(struct world *w);
 /* A node holds a release whole. */
 void vendor_held(struct world *w, uint32_t node, uint32_t release);
 /* When the vendor is done. */

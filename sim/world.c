@@ -101,6 +101,12 @@ static void give_current(struct world *w, uint32_t node)
     world_give(w, node, &ev);
 }
 
+static int release_order(const struct world *w, uint32_t a, uint32_t b)
+{
+    const struct manifest *x = &w->release[a].manifest, *y = &w->release[b].manifest;
+    return release_compare(x->root_version, x->sequence, y->root_version, y->sequence);
+}
+
 /* A device has come to a release: it holds it, or it runs it for good. */
 static void arrived(struct world *w, uint32_t node, uint32_t release, bool confirmed)
 {
@@ -108,7 +114,7 @@ static void arrived(struct world *w, uint32_t node, uint32_t release, bool confi
     bool there = n->want == NONE || release == n->want;
     /* Who runs what was withdrawn later, and is newer, cannot go back. */
     if (confirmed && !there)
-        there = w->release[release].manifest.sequence > w->release[n->want].manifest.sequence;
+        there = release_order(w, release, n->want) > 0;
     if (!there)
         return;
     if (n->held_at == USEC_NEVER) {
@@ -158,7 +164,7 @@ static void perform(struct world *w, uint32_t node, struct action *act, uint8_t 
     if (w->node[node].behaviour != BEHAVE_HONEST && act->type != ACT_SEND &&
         !adversary_action(w, node, act, head, NULL))
         return;
-    check_action(w, node, act);
+    check_action(w, node, act, head);
     switch (act->type) {
     case ACT_DIAL:
         net_dial(w, node, act->op, &act->dial.addr);
@@ -389,6 +395,9 @@ static void do_tick(struct world *w, const struct tick *t)
     case TICK_WITHDRAW:
         vendor_withdraw(w, t->a);
         return;
+    case TICK_ROTATE:
+        vendor_rotate(w);
+        return;
     case TICK_GONE:
         world_leave(w, t->a);
         return;
@@ -434,7 +443,9 @@ bool world_step(struct world *w)
 {
     usec tick_at = heap_first(&w->heap), alarm_at = alarms_at(&w->alarms);
     usec at = tick_at <= alarm_at ? tick_at : alarm_at;
-    if (w->unconfirmed == 0 || w->broken || at == USEC_NEVER)
+    /* What still goes wrong must not break what was reached. */
+    bool done = w->unconfirmed == 0 && w->now >= w->chaos_end;
+    if (done || w->broken || at == USEC_NEVER)
         return false;
     if (at > w->until) {
         w->now = w->until;
@@ -461,12 +472,16 @@ static void choose_want(struct world *w, struct sim_node *n)
         const struct release *r = &w->release[i];
         if (w->scn.release[i].model != n->model || r->withdrawal != NULL)
             continue;
-        if (n->want == NONE || r->manifest.sequence > w->release[n->want].manifest.sequence)
+        if (n->want == NONE || release_order(w, i, n->want) > 0)
             n->want = i;
     }
     const struct scn_group *g = &w->scn.group[n->group];
-    uint64_t wanted = n->want != NONE ? w->release[n->want].manifest.sequence : 0;
-    n->moved = n->want != NONE && (g->tampered ? g->installed <= wanted : g->installed < wanted);
+    if (n->want == NONE)
+        return;
+    /* What it runs stands under the first root. */
+    const struct manifest *m = &w->release[n->want].manifest;
+    int c = release_compare(1, g->installed, m->root_version, m->sequence);
+    n->moved = g->tampered ? c <= 0 : c < 0;
 }
 
 static void node_build(struct world *w, uint32_t node)

@@ -132,7 +132,7 @@ struct net {
     uint32_t *dirty; /* ends written to since the last flush */
     size_t dirties, dirty_cap;
     uint64_t wire_sent, wire_received, wire_lost, wire_flying;
-    uint64_t acks, cast_bytes;             /* acknowledgements and datagrams, beside these */
+    uint64_t acks, cast_bytes; /* acknowledgements and datagrams, beside these */
     /* Image bytes that left uplinks; of those of peers, those that stayed in their place. */
     uint64_t payload_origin, payload_peer, payload_near;
 };
@@ -259,10 +259,11 @@ struct release {
     bool spread;         /* another honest node says so too */
 };
 
+#define FLEET_ROOTS 2u
 struct fleet {
-    struct signer root_key, release_key, enrol_key;
-    struct trust trust;
-    struct blob *root; /* signed, version 1 */
+    struct signer root_key, release_key[FLEET_ROOTS][ROOT_KEYS_MAX], enrol_key;
+    struct trust trust, newest;    /* of the first root; of the second, where there is one */
+    struct blob *root, *next_root; /* signed, versions 1 and 2; NULL: there is none */
     struct digest model[SCN_MODELS];
 };
 
@@ -311,6 +312,7 @@ enum tick_kind {
     TICK_INSTALLED, /* node, boot, slot */
     TICK_FAULT,     /* what, packed by fault.c */
     TICK_WITHDRAW,  /* release */
+    TICK_ROTATE,    /* nothing */
     TICK_GONE,      /* node: it leaves and does not come back */
     TICK_ADVERSARY, /* node, what */
 };
