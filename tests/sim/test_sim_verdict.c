@@ -1,0 +1,208 @@
+/* Who may lack an image when all is over: rules of fault.h, around a core that does nothing. */
+#include "disk.h"
+#include "fault.h"
+#include "stub.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#define VERIFY 2u /* nodes 0 and 1 */
+#define A      2u
+#define B      3u
+#define C      4u
+#define D      5u
+
+static struct world *w;
+
+static void begin(bool nat)
+{
+    struct scenario *scn = sim_alloc(1, sizeof(*scn));
+    scenario_default(scn);
+    scn->seed = 13;
+    scn->group[0].count = VERIFY;
+    scn->group[1].count = 4;
+    scn->group[1].nat = nat;
+    scn->release[0].size = 1 << 20;
+    const struct options opt = {0};
+    w = sim_alloc(1, sizeof(*w));
+    ck_assert(world_init(w, scn, &opt));
+    free(scn);
+    stub_use(w);
+}
+
+static void setup(void)
+{
+    begin(false);
+}
+
+static void teardown(void)
+{
+    world_fini(w);
+    free(w);
+}
+
+static void run_until(usec at)
+{
+    while (heap_first(&w->heap) <= at || alarms_at(&w->alarms) <= at)
+        ck_assert(world_step(w));
+    w->now = at;
+}
+
+static void join(uint32_t from, uint32_t to)
+{
+    struct action a = {.type = ACT_DIAL, .op = 1};
+    a.dial.addr = w->node[to].addr;
+    stub_do(w->node[from].core, &a, NULL, 0);
+    world_drain(w, from);
+    run_until(w->now + SEC);
+    ck_assert_uint_gt(w->node[from].links, 0);
+    ck_assert_uint_gt(w->node[to].links, 0);
+}
+
+static void restart(uint32_t node)
+{
+    world_crash(w, node);
+    world_schedule(w, w->now + SEC, TICK_BOOT, node, 0, 0);
+    run_until(w->now + 2 * SEC);
+}
+
+/* Whom of A to D it names is excused, and nobody else of them. */
+static void expect_excused(const char *who)
+{
+    for (uint32_t i = A; i <= D; i++) {
+        bool named = false;
+        for (const char *p = who; *p != '\0'; p++)
+            named = named || (uint32_t)(*p - 'A') + A == i;
+        ck_assert_msg(fault_excused(w, i) == named, "%c is%s excused", (char)('A' + (i - A)),
+                      named ? " not" : "");
+    }
+}
+
+/* A - B - C and D, all linked before both verify nodes leave. */
+static void chain(void)
+{
+    run_until(SEC);
+    join(A, B);
+    join(C, B);
+    disk_import(w, A, 0, 0);
+}
+
+START_TEST(nobody_is_excused_while_all_are_there)
+{
+    run_until(SEC);
+    expect_excused("");
+    world_crash(w, 0);
+    world_crash(w, 1);
+    expect_excused("");
+}
+END_TEST
+
+START_TEST(a_verify_node_that_is_left_leads_everybody)
+{
+    chain();
+    world_leave(w, 0);
+    expect_excused("");
+    /* Nobody else is left that holds it. */
+    world_leave(w, A);
+    ck_assert(fault_excused(w, A));
+    ck_assert(fault_excused(w, B));
+    ck_assert(fault_excused(w, D));
+}
+END_TEST
+
+START_TEST(who_is_on_no_path_is_excused)
+{
+    chain();
+    world_leave(w, 0);
+    world_leave(w, 1);
+    expect_excused("D");
+    /* Links that come later lead nobody: no more than luck made them. */
+    join(D, A);
+    expect_excused("D");
+}
+END_TEST
+
+START_TEST(a_restarted_node_is_still_remembered)
+{
+    chain();
+    world_leave(w, 0);
+    world_leave(w, 1);
+    restart(B);
+    expect_excused("D");
+    restart(C);
+    expect_excused("CD");
+    /* Now neither B nor C knows the other, while A still knows B. */
+    restart(A);
+    expect_excused("BCD");
+}
+END_TEST
+
+START_TEST(who_cannot_be_dialled_must_remember_itself)
+{
+    teardown();
+    begin(true);
+    run_until(SEC);
+    /* Behind NATs they meet at nobody's place but a verify node's; these have no other way. */
+    for (uint32_t i = A; i <= D; i++)
+        w->node[i].nat = i != A;
+    join(B, A);
+    join(C, A);
+    disk_import(w, A, 0, 0);
+    world_leave(w, 0);
+    world_leave(w, 1);
+    expect_excused("D");
+    restart(B);
+    expect_excused("BD");
+    restart(A);
+    expect_excused("BD");
+}
+END_TEST
+
+START_TEST(disks_are_put_together)
+{
+    chain();
+    disk_import(w, C, 0, 0);
+    struct disk_slot *a = &w->node[A].disk.slot[0], *c = &w->node[C].disk.slot[0];
+    a->blocks[0] = 0x0f;
+    c->blocks[0] = 0xf0;
+    world_leave(w, 0);
+    world_leave(w, 1);
+    expect_excused("D");
+    c->blocks[0] = 0xe0;
+    disk_import(w, D, 0, 0);
+    w->steps++;
+    expect_excused("ABC");
+}
+END_TEST
+
+START_TEST(a_rotten_disk_holds_nothing)
+{
+    chain();
+    disk_import(w, 1, 0, 0);
+    w->node[A].rotten = true;
+    world_leave(w, 0);
+    expect_excused("A");
+    world_leave(w, 1);
+    expect_excused("ABCD");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("sim verdict");
+    TCase *t = tcase_create("verdict");
+    suite_add_tcase(s, t);
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, nobody_is_excused_while_all_are_there);
+    tcase_add_test(t, a_verify_node_that_is_left_leads_everybody);
+    tcase_add_test(t, who_is_on_no_path_is_excused);
+    tcase_add_test(t, a_restarted_node_is_still_remembered);
+    tcase_add_test(t, who_cannot_be_dialled_must_remember_itself);
+    tcase_add_test(t, disks_are_put_together);
+    tcase_add_test(t, a_rotten_disk_holds_nothing);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? 0 : 1;
+}
