@@ -128,9 +128,9 @@ static int compare_usec(const void *a, const void *b)
 struct figures {
     uint32_t completed, confirmed, struck;
     uint32_t fetched;             /* of the completed those that did not have it from the start */
-    uint64_t image_bytes, needed; /* of one device; of all that fetched */
+    uint64_t image_bytes, needed; /* each release that is wanted once; of all that fetched */
     usec makespan, median, p99, bound;
-    uint64_t ratio, origin_copies, overhead; /* thousandths */
+    uint64_t ratio, origin_copies, wan_copies, overhead; /* thousandths */
     uint64_t per_second;
     uint64_t peak_rss;
     size_t node_bytes; /* taken by the core of the device that takes most */
@@ -139,6 +139,33 @@ struct figures {
 static uint64_t thousandths(uint64_t a, uint64_t b)
 {
     return b > 0 ? a / b * 1000 + a % b * 1000 / b : 0;
+}
+
+/* The sizes of the releases that some of these nodes must fetch, each once; nodes: NULL for all. */
+static uint64_t wanted_bytes(const struct world *w, const uint32_t *nodes, uint32_t count)
+{
+    bool wanted[SCN_RELEASES] = {false};
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct sim_node *n = &w->node[nodes != NULL ? nodes[i] : i];
+        if (!must_fetch(n) || wanted[n->want])
+            continue;
+        wanted[n->want] = true;
+        bytes += w->scn.release[n->want].size;
+    }
+    return bytes;
+}
+
+/* What came into places, in what had to. */
+static uint64_t wan_copies(const struct world *w)
+{
+    uint64_t in = 0, wanted = 0;
+    for (uint32_t i = 0; i < w->places; i++) {
+        const struct place *p = &w->place[i];
+        in += p->image_in;
+        wanted += wanted_bytes(w, p->node, p->nodes);
+    }
+    return thousandths(in, wanted);
 }
 
 /* Of the devices looked at, a few of a large fleet, the core that takes most. */
@@ -168,7 +195,6 @@ static void figures_of(const struct world *w, usec wall, struct figures *f)
         f->confirmed += n->confirmed_at != USEC_NEVER;
         if (!n->moved)
             continue;
-        f->image_bytes = w->scn.release[n->want].size;
         if (n->held_at == USEC_NEVER)
             continue;
         at[count++] = n->held_at > from ? n->held_at - from : 0;
@@ -185,9 +211,12 @@ static void figures_of(const struct world *w, usec wall, struct figures *f)
     for (uint32_t i = 0; i < w->faults; i++)
         f->struck += w->fault[i].struck;
     f->ratio = thousandths(f->makespan, f->bound);
+    f->image_bytes = wanted_bytes(w, NULL, w->count);
     f->origin_copies = thousandths(w->net.payload_origin, f->image_bytes);
-    if (w->net.wire_sent > f->needed)
-        f->overhead = thousandths(w->net.wire_sent - f->needed, f->needed);
+    f->wan_copies = wan_copies(w);
+    uint64_t lines = w->net.wire_sent + w->net.acks + w->net.cast_bytes;
+    if (lines > f->needed)
+        f->overhead = thousandths(lines - f->needed, f->needed);
     f->per_second = wall > 0 ? w->steps * SEC / wall : 0;
     struct rusage ru;
     if (getrusage(RUSAGE_SELF, &ru) == 0)
@@ -256,6 +285,7 @@ static void print_json(const struct world *w, const struct figures *f, usec wall
     print_seconds("bound_s", f->bound, true);
     print_ratio("ratio", f->ratio, any && f->bound > 0);
     print_ratio("origin_copies", f->origin_copies, true);
+    print_ratio("wan_copies_per_site", f->wan_copies, w->places > 0);
     print_ratio("overhead_bytes_ratio", f->overhead, any);
     print_seconds("simulated_s", w->now, true);
     printf("\"events\": %" PRIu64 ", ", w->steps);
@@ -285,6 +315,9 @@ static void print_text(const struct world *w, const struct figures *f, usec wall
            "   copies from origins %" PRIu64 ".%03" PRIu64 "\n",
            f->bound / SEC, f->bound % SEC / 1000, f->ratio / 1000, f->ratio % 1000,
            f->origin_copies / 1000, f->origin_copies % 1000);
+    if (w->places > 0)
+        printf("copies into each place %" PRIu64 ".%03" PRIu64 "\n", f->wan_copies / 1000,
+               f->wan_copies % 1000);
     printf("%" PRIu64 " events in %" PRIu64 ".%03" PRIu64 " s, %" PRIu64 " a second; %zu bytes a "
            "node\n",
            w->steps, wall / SEC, wall % SEC / 1000, f->per_second, f->node_bytes);
