@@ -11,8 +11,10 @@
 #define ENDLESS_BURST  32u
 #define ENDLESS_EVERY  (SEC / 10)
 #define DATA_BURST     8u
-#define DATA_EVERY     (SEC / 20)
-#define FALSE_HASHES   8u /* one chunk record in so many is false too */
+#define DATA_SHARE     8u /* of a line, for all adversaries together: whoever fills it needs no lies \
+                           */
+#define DATA_EVERY   (SEC / 20)
+#define FALSE_HASHES 8u /* one chunk record in so many is false too */
 
 static enum behaviour behaviour_of(const struct world *w, const struct foe *f)
 {
@@ -215,8 +217,10 @@ static void send_unasked(struct world *w, struct foe *f)
 {
     uint32_t release;
     struct foe_link *l = next_link(f, &release);
-    if (l == NULL)
+    if (l == NULL || w->now < l->spoke)
         return;
+    uint64_t rate = w->node[l->far].down.rate / DATA_SHARE / w->harm->foes + 1;
+    l->spoke = w->now + (uint64_t)DATA_BURST * BLOCK_LEN * SEC / rate;
     const struct geometry *g = &w->release[release].geo;
     for (uint32_t i = 0; i < DATA_BURST; i++)
         say_block(w, f, l, release, rng_below(&f->rng, g->blocks));

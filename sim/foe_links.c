@@ -9,9 +9,9 @@
 #define LORIS_DIALS  4u
 #define LORIS_WORD   (60 * SEC) /* just often enough not to be taken for dead */
 #define FLOOD_EVERY  (SEC / 50)
-#define FLOOD_DIALS  2u
+#define FLOOD_DIALS  1u
 #define UNDER_WAY    64u
-#define CAST_EVERY   (SEC / 100)
+#define CAST_EVERY   (SEC / 5) /* in all more than a core reads, and less than fills a slow line */
 #define CAST_BURST   4u
 #define ECLIPSE_LIST 50u
 #define PEER_BYTES   19u
