@@ -162,6 +162,45 @@ const void *scn_at_const(const struct scenario *s, enum scn_thing thing, uint32_
     return NULL;
 }
 
+/* ---- words that are like others ---- */
+
+/* How many letters to change, add or drop until a is b. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t line[SCN_TEXT_MAX + 1], m = strlen(a), n = strlen(b);
+    assert(m <= SCN_TEXT_MAX && n <= SCN_TEXT_MAX);
+    for (size_t k = 0; k <= n; k++)
+        line[k] = k;
+    for (size_t i = 0; i < m; i++) {
+        size_t corner = line[0];
+        line[0] = i + 1;
+        for (size_t k = 0; k < n; k++) {
+            size_t best = corner + (a[i] == b[k] ? 0 : 1);
+            if (line[k + 1] + 1 < best)
+                best = line[k + 1] + 1;
+            if (line[k] + 1 < best)
+                best = line[k] + 1;
+            corner = line[k + 1];
+            line[k + 1] = best;
+        }
+    }
+    return line[n];
+}
+
+const char *scn_nearest(const char *word, const char *const *words, size_t count)
+{
+    size_t n = strlen(word), least = n < 4 ? 1 : (n + 2) / 3;
+    const char *nearest = NULL;
+    for (size_t i = 0; i < count; i++) {
+        size_t d = distance(word, words[i]);
+        if (d < least || (d == least && nearest == NULL)) {
+            nearest = words[i];
+            least = d;
+        }
+    }
+    return nearest;
+}
+
 /* ---- defaults ---- */
 
 void scn_site_default(struct scn_site *site)

@@ -45,47 +45,16 @@ __attribute__((format(printf, 2, 3))) static bool complain(struct reader *r, con
     return false;
 }
 
-/* How many letters to change, add or drop until a is b. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t line[SCN_TEXT_MAX + 1], m = strlen(a), n = strlen(b);
-    assert(m <= SCN_TEXT_MAX && n <= SCN_TEXT_MAX);
-    for (size_t k = 0; k <= n; k++)
-        line[k] = k;
-    for (size_t i = 0; i < m; i++) {
-        size_t corner = line[0];
-        line[0] = i + 1;
-        for (size_t k = 0; k < n; k++) {
-            size_t best = corner + (a[i] == b[k] ? 0 : 1);
-            if (line[k + 1] + 1 < best)
-                best = line[k + 1] + 1;
-            if (line[k] + 1 < best)
-                best = line[k] + 1;
-            corner = line[k + 1];
-            line[k + 1] = best;
-        }
-    }
-    return line[n];
-}
-
 /* Complains about a word that is none of these, and says which of them it is most like, or all. */
 static bool complain_unknown(struct reader *r, const char *what, const char *word,
                              const char *const *words, size_t count)
 {
-    char shown[SCN_TEXT_MAX + 8], all[400];
-    size_t n = strlen(word), least = n < 4 ? 1 : (n + 2) / 3, used = 0;
-    const char *nearest = NULL;
-    all[0] = '\0';
-    for (size_t i = 0; i < count; i++) {
-        size_t d = distance(word, words[i]);
-        if (d < least || (d == least && nearest == NULL)) {
-            nearest = words[i];
-            least = d;
-        }
-        if (used < sizeof(all) - SCN_TEXT_MAX)
-            used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", i > 0 ? ", " : "",
-                                     words[i]);
-    }
+    char shown[SCN_TEXT_MAX + 8], all[400] = "";
+    size_t used = 0;
+    const char *nearest = scn_nearest(word, words, count);
+    for (size_t i = 0; i < count && used < sizeof(all) - SCN_TEXT_MAX; i++)
+        used +=
+            (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", i > 0 ? ", " : "", words[i]);
     log_value(shown, sizeof(shown), bytes_str(word));
     if (nearest != NULL)
         return complain(r, "there is no %s %s; did you mean %s?", what, shown, nearest);
@@ -660,6 +629,8 @@ static bool read_statement(struct reader *r, enum statement what)
     case DO_VENDOR_GONE:
         return read_vendor_gone(r);
     case DO_KEYS:
+        if (r->at[SCN_KEYS][0] != 0)
+            return complain(r, "keys are given twice; keep one line");
         return read_fields(r, SCN_KEYS, 0);
     case STATEMENTS:
         break;

@@ -80,6 +80,9 @@ struct scn_culprit {
 /* As scenario_wrong(), and says who. */
 bool scn_judge(const struct scenario *s, struct scn_culprit *who, char *why, size_t cap);
 
+/* The word that is most like this one, or NULL when it is like none. */
+const char *scn_nearest(const char *word, const char *const *words, size_t count);
+
 /* Is this number within what the field may be? */
 bool scn_in_range(const struct scn_field *f, uint64_t v);
 /* A number as its field is written; returns out. */

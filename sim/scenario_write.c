@@ -145,6 +145,17 @@ static void put_fault(struct writer *w, const struct scenario *s, uint32_t i)
     put(w, "\n");
 }
 
+/* Only where there is anything to say. */
+static void put_keys(struct writer *w, const struct scenario *s)
+{
+    const struct scn_keys *k = &s->keys, plain = {.count = 0};
+    if (k->count == 0 && k->threshold == 0 && k->stolen == 0 && k->rotate_at == 0)
+        return;
+    put(w, "keys");
+    put_fields(w, s, SCN_KEYS, 0, &plain);
+    put(w, "\n");
+}
+
 size_t scenario_write(const struct scenario *s, char *out, size_t cap)
 {
     struct writer w = {out, cap, 0};
@@ -172,12 +183,7 @@ size_t scenario_write(const struct scenario *s, char *out, size_t cap)
     }
     for (uint32_t i = 0; i < s->faults; i++)
         put_fault(&w, s, i);
-    const struct scn_keys plain = {0};
-    if (memcmp(&s->keys, &plain, sizeof(plain)) != 0) {
-        put(&w, "keys");
-        put_fields(&w, s, SCN_KEYS, 0, &plain);
-        put(&w, "\n");
-    }
+    put_keys(&w, s);
     if (s->vendor_gone)
         put(&w, "vendor-gone\n");
     return w.n;

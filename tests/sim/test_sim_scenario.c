@@ -1,7 +1,5 @@
 /* Scenarios: what is read from text, what is refused and in which words, and that what is written
  * reads back as the same. */
-#include "override.h"
-#include "room.h"
 #include "scenario.h"
 #include "scenario_table.h"
 #include "units.h"
@@ -155,8 +153,11 @@ START_TEST(every_field_is_read)
              "fault churn strength=30s\n"
              "fault clock strength=ahead\n"
              "fault gone count=1\n"
+             "keys count=3 threshold=2 stolen=1 rotate-at=5s\n"
              "vendor-gone\n");
     ck_assert_uint_eq(s->seed, 7);
+    ck_assert(s->keys.count == 3 && s->keys.threshold == 2 && s->keys.stolen == 1);
+    ck_assert_uint_eq(s->keys.rotate_at, 5 * SEC);
     ck_assert_uint_eq(s->until, 7200 * SEC);
     ck_assert(s->vendor_gone);
     const struct scn_site *site = &s->site[0];
@@ -283,6 +284,7 @@ static const struct bad bad_twice[] = {
     {"peers a\nadversary a garbage\n", 2, "a group a already", "own name"},
     {"adversary origin garbage\n", 0, "a group origin already", "own name"},
     {"model a\nmodel a\n", 2, "a model a already", "name it once"},
+    {"keys count=2\nkeys count=2\n", 2, "keys are given twice", "keep one"},
     {"peers a count=5 count=6\n", 1, "count is given twice", "keep one"},
     {"peers a nat nat\n", 1, "nat is given twice", "keep one"},
     {"fault 1 crash\nfault 1 stall\n", 2, "a fault 1 already", "own number"},
@@ -318,6 +320,9 @@ static const struct bad bad_values[] = {
     {"release sequence=0\n", 1, "sequence=0 is out of range", "write 1 to"},
     {"release version=a/b\n", 1, "version=a/b is not understood", "A-Z"},
     {"release at=5s stop-at=5s\n", 1, "stop-at", "after at"},
+    {"keys count=2 threshold=3\n", 1, "keys: there are 2", "lower threshold="},
+    {"keys stolen=2\n", 1, "keys: there are 1", "raise count="},
+    {"keys rotate-at=366d\n", 1, "rotate-at=366d is out of range", "365d"},
     {"seed\n", 1, "seed", "seed 7"},
     {"seed x\n", 1, "seed x is not understood", "seed 7"},
     {"seed 18446744073709551616\n", 1, "not understood", "seed 7"},
@@ -497,6 +502,8 @@ static void same_scenario(const struct scenario *a, const struct scenario *b)
     ck_assert_int_eq(a->vendor_gone, b->vendor_gone);
     ck_assert(a->sites == b->sites && a->groups == b->groups && a->models == b->models);
     ck_assert(a->releases == b->releases && a->faults == b->faults);
+    ck_assert(a->keys.count == b->keys.count && a->keys.threshold == b->keys.threshold);
+    ck_assert(a->keys.stolen == b->keys.stolen && a->keys.rotate_at == b->keys.rotate_at);
     for (uint32_t i = 0; i < a->models; i++)
         ck_assert_str_eq(a->model[i], b->model[i]);
     for (uint32_t i = 0; i < a->sites; i++) {
@@ -590,6 +597,9 @@ static void random_scenario(struct scenario *s, uint8_t number)
     s->seed = draw(&r, 0, UINT64_MAX);
     s->until = draw(&r, 0, SCN_TIME_MAX);
     s->vendor_gone = rng_below(&r, 2) == 1;
+    draw_numbers(&r, s, SCN_KEYS, 0);
+    s->keys.threshold = rng_below(&r, s->keys.count + 1);
+    s->keys.stolen = rng_below(&r, s->keys.count + 1);
     s->sites = rng_below(&r, SCN_SITES + 1);
     s->models = 1 + rng_below(&r, SCN_MODELS);
     s->groups = 2 + rng_below(&r, SCN_GROUPS - 1);
@@ -706,117 +716,6 @@ START_TEST(structures_are_judged_as_well)
 }
 END_TEST
 
-/* ---- flags ---- */
-
-static bool flag(struct scenario *s, enum override what, uint64_t v, char why[512])
-{
-    struct overrides o = {.without = NULL};
-    o.given[what] = true;
-    o.value[what] = v;
-    why[0] = '\0';
-    return override_apply(s, &o, why, 512);
-}
-
-START_TEST(flags_prevail)
-{
-    struct scenario *s =
-        good("site shop count=4\npeers a count=2 site=shop\nverify v\nverify w\n"
-             "adversary bad garbage\nrelease size=1MiB\nrelease size=2MiB at=5s\n");
-    char why[512];
-    ck_assert(flag(s, OVERRIDE_SEED, 9, why) && s->seed == 9);
-    ck_assert(flag(s, OVERRIDE_UNTIL, SEC, why) && s->until == SEC);
-    ck_assert(flag(s, OVERRIDE_PEERS, 12, why) && s->group[0].count == 3);
-    ck_assert(!flag(s, OVERRIDE_PEERS, 13, why) && strstr(why, "a multiple of 4") != NULL);
-    ck_assert(!flag(s, OVERRIDE_VERIFY, 3, why));
-    ck_assert_str_eq(why, "--verify 3: the scenario has 2 groups of verify nodes; write count= in "
-                          "the file");
-    ck_assert(flag(s, OVERRIDE_IMAGE_SIZE, 4096, why));
-    ck_assert(s->release[0].size == 4096 && s->release[1].size == 4096);
-    ck_assert(flag(s, OVERRIDE_ORIGIN_UP, 5000, why));
-    ck_assert(s->group[1].up == 5000 && s->group[1].down == 5000 && s->group[2].up == 5000);
-    ck_assert(flag(s, OVERRIDE_PEER_UP, 6000, why) && flag(s, OVERRIDE_PEER_DOWN, 7000, why));
-    ck_assert(s->group[0].up == 6000 && s->group[0].down == 7000);
-    ck_assert_uint_eq(s->group[3].up, 1250000);
-    ck_assert(flag(s, OVERRIDE_RTT, 77, why) && s->group[3].rtt == 77 && s->site[0].rtt == 1000);
-    free(s);
-    s = good("peers a\npeers b\n");
-    ck_assert(!flag(s, OVERRIDE_PEERS, 100, why) && strstr(why, "2 groups of devices") != NULL);
-    free(s);
-}
-END_TEST
-
-START_TEST(crashes_become_faults)
-{
-    struct scenario *s = good("peers a count=40\nfault 7 stall\n"), again;
-    char why[512];
-    again = *s;
-    ck_assert(!flag(s, OVERRIDE_CRASH, 41, why) && strstr(why, "there are 40 devices") != NULL);
-    ck_assert(flag(s, OVERRIDE_CRASH, 40, why));
-    ck_assert_uint_eq(s->faults, 17);
-    uint32_t count = 0;
-    for (uint32_t i = 1; i < s->faults; i++) {
-        const struct scn_fault *f = &s->fault[i];
-        ck_assert(f->kind == FAULT_CRASH && f->number == 7 + i && f->lasts >= SEC);
-        ck_assert(f->at >= SEC / 10 && f->at < 600 * SEC);
-        count += f->count;
-    }
-    ck_assert_uint_eq(count, 40);
-    ck_assert(!scenario_wrong(s, why, sizeof(why)));
-    back_and_forth(s);
-    /* The same moments for the same seed, others for another. */
-    struct scenario other = again;
-    other.seed = 99;
-    ck_assert(flag(&again, OVERRIDE_CRASH, 40, why) && flag(&other, OVERRIDE_CRASH, 40, why));
-    same_scenario(s, &again);
-    ck_assert(s->fault[1].at != other.fault[1].at);
-    /* Three fault places left take three waves; none is no room. */
-    s->faults = SCN_FAULTS - 3;
-    ck_assert(flag(s, OVERRIDE_CRASH, 40, why) && s->faults == SCN_FAULTS);
-    ck_assert(!flag(s, OVERRIDE_CRASH, 1, why) && strstr(why, "--without 7") != NULL);
-    free(s);
-}
-END_TEST
-
-START_TEST(faults_are_left_out_by_number)
-{
-    struct scenario *s = good("fault 2 stall\nfault 5 crash\nfault 9 gone count=1\n");
-    struct overrides o = {.without = "9,2"};
-    char why[512];
-    ck_assert(override_apply(s, &o, why, sizeof(why)));
-    ck_assert(s->faults == 1 && s->fault[0].number == 5);
-    static const char *const wrong[] = {"2", "x", ",", "5,,", "5x", "99999999999999999999999999"};
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
-        struct scenario copy = *s;
-        o.without = wrong[i];
-        ck_assert_msg(!override_apply(&copy, &o, why, sizeof(why)), "%s", wrong[i]);
-        ck_assert_ptr_nonnull(strstr(why, "--without"));
-    }
-    free(s);
-}
-END_TEST
-
-START_TEST(what_is_too_large_for_memory_is_told)
-{
-    struct scenario *s = good("peers a count=10000\n");
-    char why[512];
-    uint64_t needed = room_needed(s);
-    ck_assert(needed > (uint64_t)50 << 20);
-    ck_assert(!room_lacks(s, needed, why, sizeof(why)));
-    ck_assert(!room_lacks(s, 0, why, sizeof(why))); /* unknown */
-    ck_assert(room_lacks(s, needed / 2, why, sizeof(why)));
-    char mib[32];
-    (void)snprintf(mib, sizeof(mib), "%" PRIu64 " MiB", needed >> 20);
-    ck_assert_msg(strstr(why, mib) != NULL, "%s", why);
-    (void)snprintf(mib, sizeof(mib), "%" PRIu64 " MiB", needed / 2 >> 20);
-    ck_assert_msg(strstr(why, mib) != NULL, "%s", why);
-    ck_assert_ptr_nonnull(strstr(why, "lower count="));
-    s->group[0].count *= 2;
-    ck_assert_uint_gt(room_needed(s), needed * 19 / 10);
-    ck_assert_uint_gt(room_available(), 0);
-    free(s);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("sim scenario");
@@ -838,10 +737,6 @@ int main(void)
     tcase_add_test(t, names_are_as_long_as_they_may_be);
     tcase_add_test(t, what_is_written_reads_back);
     tcase_add_test(t, structures_are_judged_as_well);
-    tcase_add_test(t, flags_prevail);
-    tcase_add_test(t, crashes_become_faults);
-    tcase_add_test(t, faults_are_left_out_by_number);
-    tcase_add_test(t, what_is_too_large_for_memory_is_told);
     SRunner *r = srunner_create(suite);
     srunner_run_all(r, CK_NORMAL);
     int failed = srunner_ntests_failed(r);
