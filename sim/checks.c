@@ -287,6 +287,13 @@ void check_held(struct world *w, uint32_t node, uint32_t slot)
                      n->current_sequence, m->sequence);
 }
 
+void check_link(struct world *w, const struct wire_link *l)
+{
+    if (l->flying != 0)
+        check_failed(w, l->end[0].node, "%" PRIu64 " bytes of a link to node %u are unaccounted for",
+                     l->flying, l->end[1].node);
+}
+
 void check_end(struct world *w)
 {
     const struct net *net = &w->net;

@@ -26,5 +26,7 @@ void check_kept(struct world *w, uint32_t node);
 void check_deadline(struct world *w, uint32_t node, bool acted);
 /* When the core says that slot is complete or asks to install it. */
 void check_held(struct world *w, uint32_t node, uint32_t slot);
+/* When a link is forgotten: all that was sent on it came or was lost. */
+void check_link(struct world *w, const struct wire_link *l);
 /* At the end of the run: every byte is accounted for, every device is done. */
 void check_end(struct world *w);

@@ -128,6 +128,7 @@ void link_unref(struct world *w, uint32_t slot)
     assert(l->refs > 0);
     if (--l->refs > 0 || !end_is_over(&l->end[0]) || !end_is_over(&l->end[1]))
         return;
+    check_link(w, l);
     uint32_t generation = (l->generation + 1) & ((1u << (32 - NAME_BITS)) - 1);
     *l = (struct wire_link){.generation = generation};
     pool_give(&w->net.links, slot);
@@ -219,6 +220,7 @@ void parcel_lost(struct world *w, uint32_t i)
     uint32_t wire = parcel_at(w, i)->wire;
     w->net.wire_flying -= wire;
     w->net.wire_lost += wire;
+    link_at(w, parcel_at(w, i)->link)->flying -= wire;
     parcel_free(w, i);
 }
 
@@ -229,6 +231,7 @@ void parcel_depart(struct world *w, uint32_t i)
     uint32_t acks = line_acks(p);
     w->net.wire_sent += p->wire;
     w->net.wire_flying += p->wire;
+    link_at(w, p->link)->flying += p->wire;
     if (acks > 0) {
         w->net.acks += acks;
         (void)line_pass(&n->down, w->now, acks);
@@ -413,6 +416,7 @@ void reset_send(struct world *w, uint32_t slot, unsigned side)
     l->end[side].told = true;
     w->net.wire_sent += parcel_at(w, i)->wire;
     w->net.wire_flying += parcel_at(w, i)->wire;
+    l->flying += parcel_at(w, i)->wire;
     world_schedule(w, w->now + l->way, TICK_ARRIVE, i, 0, 0);
 }
 
@@ -619,6 +623,7 @@ static void deliver(struct world *w, uint32_t i)
     }
     w->net.wire_flying -= p->wire;
     w->net.wire_received += p->wire;
+    link_at(w, slot)->flying -= p->wire;
     if (p->kind == PARCEL_DATA)
         deliver_data(w, i);
     else if (p->kind == PARCEL_FIN)

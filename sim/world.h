@@ -98,6 +98,7 @@ struct wire_link {
     bool near;           /* both ends are in one place */
     uint32_t generation; /* so that a name is not used again soon */
     uint32_t refs;       /* parcels and ticks that name it */
+    uint64_t flying;     /* bytes that left one end and are neither lost nor at the other */
 };
 
 enum parcel_kind {
