@@ -8,6 +8,7 @@
  * SIGINT and SIGTERM are blocked while a world runs and asked for between steps, so the result so
  * far is that of whole steps, and no handler has to share anything with the loop. */
 #include "checks.h"
+#include "fault.h"
 #include "override.h"
 #include "plot.h"
 #include "report.h"
@@ -295,13 +296,15 @@ static int run_world(struct world *w, struct plot *plot, const struct options *o
         return STATUS_ENDED;
     if (!drawn)
         return STATUS_USAGE;
-    return w->unheld == 0 && w->violations == 0 ? 0 : 1;
+    return fault_lacking(w, false) == 0 && w->violations == 0 ? 0 : 1;
 }
 
 static int run(const struct scenario *scn, const struct options *opt)
 {
     char why[WHY_MAX];
     sigset_t ends;
+    if (opt->link_real)
+        return refuse(NULL, 0, "--link real: not built; leave it out, or write --link model");
     if (room_lacks(scn, room_available(), why, sizeof(why)))
         return refuse(NULL, 0, why);
     sigemptyset(&ends);

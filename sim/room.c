@@ -2,7 +2,7 @@
  *
  * A node is its core, the bits of its disk, and its links with what is in flight on them.  How many
  * links a node comes to have and how much is in flight is the core's doing; the shares below were
- * measured (peak of runs of 500 to 10,000 devices) and rounded up. */
+ * measured (peak of runs of 100 to 1,000 devices) and rounded up. */
 #include "room.h"
 
 #include "fwswarm/conf.h"
@@ -18,25 +18,37 @@
 #define RECORDS_A_NODE 2048u /* bytes: what a disk holds beside images */
 #define PROGRAM        (16u << 20)
 
-static uint64_t disk_bytes(const struct scenario *s, const struct limits *limits)
+static uint64_t largest_image(const struct scenario *s)
 {
     uint64_t largest = 0;
     for (uint32_t i = 0; i < s->releases; i++)
         if (s->release[i].size > largest)
             largest = s->release[i].size;
-    uint64_t blocks = largest / BLOCK_LEN + 1, chunks = blocks / CHUNK_BLOCKS + 1;
+    return largest;
+}
+
+/* Half of a core is written whatever it does; the rest grows with the blocks of its image. */
+static uint64_t core_bytes(const struct limits *limits, uint64_t blocks)
+{
+    uint64_t half = node_size(limits) / 2;
+    uint64_t open = blocks < limits->open_blocks ? blocks : limits->open_blocks;
+    return half + half * open / limits->open_blocks;
+}
+
+static uint64_t node_bytes(const struct scenario *s, const struct limits *limits)
+{
+    uint64_t blocks = largest_image(s) / BLOCK_LEN + 1, chunks = blocks / CHUNK_BLOCKS + 1;
     uint64_t slots = s->releases < limits->images ? s->releases : limits->images;
-    return slots * (blocks / 8 + chunks / 8 + 32) + limits->images * sizeof(struct disk_slot) +
-           RECORDS_A_NODE;
+    uint64_t disk = slots * (blocks / 8 + chunks / 8 + 32) +
+                    limits->images * sizeof(struct disk_slot) + RECORDS_A_NODE;
+    uint64_t links = LINKS_A_NODE / 2 * sizeof(struct wire_link) +
+                     PARCELS_A_NODE * sizeof(struct parcel) + TICKS_A_NODE * sizeof(struct tick);
+    return sizeof(struct sim_node) + core_bytes(limits, blocks) + disk + links;
 }
 
 uint64_t room_needed(const struct scenario *s)
 {
-    uint64_t links = LINKS_A_NODE / 2 * sizeof(struct wire_link) +
-                     PARCELS_A_NODE * sizeof(struct parcel) + TICKS_A_NODE * sizeof(struct tick);
-    uint64_t each = sizeof(struct sim_node) + links;
-    uint64_t device = each + node_size(&limits_device) + disk_bytes(s, &limits_device);
-    uint64_t verify = each + node_size(&limits_verify) + disk_bytes(s, &limits_verify);
+    uint64_t device = node_bytes(s, &limits_device), verify = node_bytes(s, &limits_verify);
     uint64_t sum = PROGRAM;
     for (uint32_t i = 0; i < s->groups; i++) {
         const struct scn_group *g = &s->group[i];

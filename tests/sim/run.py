@@ -102,7 +102,7 @@ def refused():
                        (["--seed"], "needs a value"), (["--rtt", "slow"], "--rtt slow"),
                        (["--rtt", "61s"], "write 0 to 1min"), (["--until", "90"], "such as 20ms or 90s"),
                        (["--without", "2"], "no fault of that number"),
-                       (["--link", "wire"], "model|real"), (["--over", "x"], "--plot"),
+                       (["--link", "wire"], "model|real"), (["--link", "real"], "not built"), (["--over", "x"], "--plot"),
                        (["a.scn", "b.scn"], "one scenario at a time"),
                        (["/nonexistent/x.scn"], "/nonexistent/x.scn: cannot be read"),
                        (["/"], "/: cannot be read"),
