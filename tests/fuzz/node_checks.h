@@ -24,9 +24,14 @@ static void check_stream(const struct nlink *l, uint32_t s, uint32_t *unchoked, 
         assert(!st->unchoked && !st->far_greeted && st->chunk_out == 0);
     if (st->unchoked || st->far_greeted || st->greeted)
         assert(stream_live(st) && sl->opened);
-    if (st->far_greeted)
+    if (st->far_greeted) {
         assert(count_bits(st->bits, sl->geo.pieces) == st->far_have);
-    assert(count_bits(st->bits, (w.lim.pieces + 7) / 8 * 8) == st->far_have);
+        assert(count_bits(st->bits, (w.lim.pieces + 7) / 8 * 8) == st->far_have);
+        struct bytes bits = bytes_of(st->bits, (sl->geo.pieces + 7) / 8);
+        assert(st->lacking == picker_lacking(sl->picker, bits));
+    } else {
+        assert(st->bits == NULL && st->far_have == 0 && st->lacking == 0);
+    }
     assert(st->told <= sl->gained_count || !st->greeted);
     assert(st->chunk_in_count <= PENDING_CHUNKS);
 }
