@@ -302,10 +302,7 @@ void check_end(struct world *w)
                      "%" PRIu64 " bytes sent, %" PRIu64 " received, %" PRIu64 " lost, %" PRIu64
                      " on the way",
                      net->wire_sent, net->wire_received, net->wire_lost, net->wire_flying);
-    uint32_t lacking = 0;
-    for (uint32_t i = 0; i < w->count; i++)
-        lacking +=
-            node_counts(&w->node[i]) && w->node[i].held_at == USEC_NEVER && !fault_excused(w, i);
+    uint32_t lacking = fault_lacking(w, false);
     if (lacking > 0 && w->now >= w->until)
         check_failed(w, NONE, "%u devices lack the image when the time is up", lacking);
     else if (lacking > 0)

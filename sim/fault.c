@@ -353,10 +353,19 @@ void fault_left(struct world *w, uint32_t node)
     verdict_left(w);
 }
 
-bool fault_excused(struct world *w, uint32_t node)
+bool fault_excused(const struct world *w, uint32_t node)
 {
     const struct sim_node *n = &w->node[node];
     return n->gone || n->rotten || verdict_lost(w, node);
+}
+
+uint32_t fault_lacking(const struct world *w, bool excused)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < w->count; i++)
+        count += node_counts(&w->node[i]) && w->node[i].held_at == USEC_NEVER &&
+                 fault_excused(w, i) == excused;
+    return count;
 }
 
 usec fault_last_heal(const struct world *w)

@@ -36,6 +36,8 @@ bool fault_lets_boot(struct world *w, uint32_t node);
 void fault_left(struct world *w, uint32_t node);
 
 /* May this device lack its release when all is over?  See above. */
-bool fault_excused(struct world *w, uint32_t node);
+bool fault_excused(const struct world *w, uint32_t node);
+/* Honest devices that lack their release: those that are excused, or those that are not. */
+uint32_t fault_lacking(const struct world *w, bool excused);
 /* When the last fault heals. */
 usec fault_last_heal(const struct world *w);

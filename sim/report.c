@@ -3,6 +3,7 @@
 #include "report.h"
 
 #include "adversary.h"
+#include "fault.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -278,7 +279,8 @@ static void print_json(const struct world *w, const struct figures *f, usec wall
     bool any = f->fetched > 0;
     printf("{\"seed\": %" PRIu64 ", \"peers\": %u, \"verify\": %u, \"image_bytes\": %" PRIu64 ", ",
            w->scn.seed, w->devices, w->verify, f->image_bytes);
-    printf("\"completed\": %u, \"confirmed\": %u, ", f->completed, f->confirmed);
+    printf("\"completed\": %u, \"confirmed\": %u, \"excused\": %u, ", f->completed, f->confirmed,
+           fault_lacking(w, true));
     print_seconds("makespan_s", f->makespan, any);
     print_seconds("median_s", f->median, any);
     print_seconds("p99_s", f->p99, any);
@@ -306,6 +308,9 @@ static void print_text(const struct world *w, const struct figures *f, usec wall
                w->now % SEC / 1000);
     printf("%u of %u devices complete, %u installed and confirmed it, seed %" PRIu64 "\n",
            f->completed, w->devices, f->confirmed, w->scn.seed);
+    if (fault_lacking(w, true) > 0)
+        printf("%u devices are excused: faults took what they could complete from\n",
+               fault_lacking(w, true));
     if (f->fetched > 0)
         printf("last %" PRIu64 ".%03" PRIu64 " s   median %" PRIu64 ".%03" PRIu64
                " s   99 %% %" PRIu64 ".%03" PRIu64 " s\n",

@@ -103,7 +103,7 @@ static bool can_dial(const struct world *w, const struct verdict *v, uint32_t fr
     return a->boot == v->boot[from] && (!b->nat || near);
 }
 
-static void join_islands(struct world *w, struct verdict *v)
+static void join_islands(const struct world *w, struct verdict *v)
 {
     uint32_t *island = v->island;
     uint32_t first = NONE;
@@ -143,7 +143,7 @@ static void add_disk(const struct sim_node *n, uint32_t release, uint8_t *all, s
     }
 }
 
-static void judge_islands(struct world *w, struct verdict *v)
+static void judge_islands(const struct world *w, struct verdict *v)
 {
     uint32_t blocks = w->release[v->release].geo.blocks;
     size_t size = ((size_t)blocks + 7) / 8;
@@ -165,7 +165,7 @@ static void judge_islands(struct world *w, struct verdict *v)
     free(all);
 }
 
-bool verdict_lost(struct world *w, uint32_t node)
+bool verdict_lost(const struct world *w, uint32_t node)
 {
     struct verdict *v = w->verdict;
     uint32_t release = w->node[node].want;

@@ -10,4 +10,4 @@ void verdict_fini(struct world *w);
 /* A node left for good, or its disk rots from now on. */
 void verdict_left(struct world *w);
 /* Can this device not come to its release any more, whatever it does? */
-bool verdict_lost(struct world *w, uint32_t node);
+bool verdict_lost(const struct world *w, uint32_t node);
