@@ -11,6 +11,9 @@
 struct plot;
 /* NULL with a message on stderr when dir cannot be made. */
 struct plot *plot_open(const char *dir, const char *title);
+/* Is the data of an earlier run in that directory?  False with a message on stderr: better before a
+ * run than after it. */
+bool plot_over(const char *over);
 /* Sees the world after a step. */
 void plot_step(struct plot *p, const struct world *w);
 /* Writes data and pictures; over: the directory of an earlier run, or NULL.  False with a message
