@@ -12,6 +12,7 @@ near       no delay at all: nothing is served before it is durable
 crowd      more devices than the verify node has links: all complete
 input      what cannot be is refused by name with status 2
 read       a scenario file: its mistakes by line, and the same run in other ways
+examples   the scenarios of sim/scenarios complete
 flags      flags prevail over the file
 stop       signals, and what a failed run says
 live       progress on a terminal
@@ -102,7 +103,8 @@ def refused():
                        (["--seed"], "needs a value"), (["--rtt", "slow"], "--rtt slow"),
                        (["--rtt", "61s"], "write 0 to 1min"), (["--until", "90"], "such as 20ms or 90s"),
                        (["--without", "2"], "no fault of that number"),
-                       (["--link", "wire"], "model|real"), (["--link", "real"], "not built"), (["--over", "x"], "--plot"),
+                       (["--link", "wire"], "model|real"), (["--link", "real"], "not built"),
+                       (["--over", "x"], "--plot"),
                        (["a.scn", "b.scn"], "one scenario at a time"),
                        (["/nonexistent/x.scn"], "/nonexistent/x.scn: cannot be read"),
                        (["/"], "/: cannot be read"),
@@ -146,6 +148,18 @@ def read():
         expect("the same run", json.loads(again.stdout)["trace_hash"] == first["trace_hash"], first)
         without = run(str(path), "--without", "1")
         expect("a fault less", without["faults"] == 0 < first["faults"], [first, without])
+
+
+def examples():
+    """The scenarios that come with the simulator run to their end, faults and all."""
+    folder = pathlib.Path(__file__).resolve().parents[2] / "sim" / "scenarios"
+    files = sorted(folder.glob("*.scn"))
+    expect("some examples", len(files) >= 4, [])
+    for path in files:
+        report = run(str(path))
+        expect(f"{path}: all complete", report["completed"] == report["peers"], report)
+        expect(f"{path}: no violations", report["violations"] == [], report)
+        expect(f"{path}: its faults strike", report["faults"] > 0, report)
 
 
 def flags():
@@ -213,4 +227,4 @@ def live():
 
 {"complete": complete, "same": same, "other": other, "crash": crash, "origins": origins, "near": near,
  "crowd": crowd, "input": refused,
- "read": read, "flags": flags, "stop": stop, "live": live}[sys.argv[2]]()
+ "read": read, "examples": examples, "flags": flags, "stop": stop, "live": live}[sys.argv[2]]()
