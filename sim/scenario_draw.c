@@ -21,6 +21,7 @@
 #define CHAOS_MOST   (240 * SEC)
 #define FAULTS_DRAWN 14u
 #define DEVICE_KINDS 4u /* groups of honest devices */
+#define FLOODED_DOWN (8 * MBIT)
 
 /* Which features a seed has, each with its share of seeds in hundredths. */
 enum feature {
@@ -40,6 +41,7 @@ enum feature {
     FEATURE_SLOW,
     FEATURE_UNEQUAL,
     FEATURE_UNKNOWN,
+    FEATURE_KEYS,
     FEATURE_COUNT,
 };
 
@@ -49,7 +51,7 @@ static const uint8_t share[FEATURE_COUNT] = {
     [FEATURE_TAMPERED] = 20, [FEATURE_LATE] = 30,         [FEATURE_HOSTILE] = 40,
     [FEATURE_FAULTS] = 80,   [FEATURE_VENDOR_GONE] = 15,  [FEATURE_VERIFY] = 45,
     [FEATURE_FAR] = 35,      [FEATURE_SLOW] = 25,         [FEATURE_UNEQUAL] = 50,
-    [FEATURE_UNKNOWN] = 15,
+    [FEATURE_UNKNOWN] = 15,  [FEATURE_KEYS] = 25,
 };
 
 struct draw {
@@ -57,6 +59,7 @@ struct draw {
     struct rng rng;
     bool has[FEATURE_COUNT];
     uint32_t nodes, verify, hostile; /* in all; honest verify nodes; adversaries */
+    uint32_t flooded;                /* site whose LAN is flooded, or NONE */
     usec chaos;                      /* about how long things go wrong */
 };
 
@@ -170,6 +173,9 @@ static uint32_t draw_devices(struct draw *d, uint32_t number, uint32_t room, boo
     g->count = room / places;
     g->nat = d->has[FEATURE_NAT] && chance(d, 60);
     g->model = s->models > 1 ? rng_below(&d->rng, s->models) : 0;
+    /* A line that is full of somebody else's datagrams leads nowhere, whatever a node does. */
+    if (g->site != NONE && g->site == d->flooded && g->down < FLOODED_DOWN)
+        g->down = FLOODED_DOWN;
     if (d->has[FEATURE_UNKNOWN] && chance(d, 50))
         g->installed = 0;
     if (d->has[FEATURE_LATE] && chance(d, 60))
@@ -217,12 +223,14 @@ static uint32_t draw_hostile(struct draw *d, uint32_t room)
             (b == BEHAVE_LYING_VERIFY && d->verify < 2))
             continue;
         drawn[b] = true;
-        uint32_t count = b == BEHAVE_LYING_VERIFY ? 1 : between(d, 1, left);
+        uint32_t most = b == BEHAVE_LYING_VERIFY ? 1 : b == BEHAVE_CAST_FLOOD ? 2 : left;
+        uint32_t count = between(d, 1, most < left ? most : left);
         struct scn_group *g = group_add(d, behaviour_name[b], count);
         g->behaviour = (enum behaviour)b;
         g->verify = b == BEHAVE_LYING_VERIFY;
         g->installed = g->verify ? 0 : 1;
         g->site = site;
+        d->flooded = b == BEHAVE_CAST_FLOOD ? site : d->flooded;
         g->model = d->s->models > 1 && !g->verify ? rng_below(&d->rng, d->s->models) : 0;
         left -= count;
         d->hostile += count;
@@ -277,6 +285,19 @@ static void draw_releases(struct draw *d)
             r->stop_at = r->at + (usec)spread(d, 100, 60000) * MS;
         }
     }
+}
+
+/* Several keys, of which too few are stolen, or a root that takes them back. */
+static void draw_keys(struct draw *d)
+{
+    struct scn_keys *k = &d->s->keys;
+    if (!d->has[FEATURE_KEYS])
+        return;
+    k->count = between(d, 1, 4);
+    k->threshold = between(d, 1, k->count);
+    k->stolen = between(d, 0, k->threshold - 1);
+    if (chance(d, 40))
+        k->rotate_at = MS + moment(d, 60 * SEC);
 }
 
 /* ---- what goes wrong ---- */
@@ -396,7 +417,7 @@ static void draw_faults(struct draw *d)
 void scenario_draw(struct scenario *s, uint64_t seed, uint32_t least, uint32_t most)
 {
     assert(least >= 2 && least <= most);
-    struct draw d = {.s = s};
+    struct draw d = {.s = s, .flooded = NONE};
     uint8_t text[8];
     struct wr w = wr_of(text, sizeof(text));
     wr_u64(&w, seed);
@@ -409,6 +430,7 @@ void scenario_draw(struct scenario *s, uint64_t seed, uint32_t least, uint32_t m
         d.has[i] = chance(&d, share[i]);
     d.nodes = between(&d, least, most);
     draw_releases(&d);
+    draw_keys(&d);
     draw_sites(&d);
     draw_nodes(&d);
     s->vendor_gone = d.has[FEATURE_VENDOR_GONE];
