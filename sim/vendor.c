@@ -86,6 +86,37 @@ static bool is_withdrawn(const struct world *w, uint32_t release)
     return w->release[release].withdrawal != NULL && w->now >= w->scn.release[release].stop_at;
 }
 
+/* A newer one is in force: nodes need not keep this one. */
+static bool is_outdone(const struct world *w, uint32_t release)
+{
+    const struct scn_release *r = w->scn.release;
+    const struct manifest *m = &w->release[release].manifest;
+    for (uint32_t i = 0; i < w->releases; i++) {
+        const struct manifest *o = &w->release[i].manifest;
+        if (r[i].model == r[release].model && r[i].at <= w->now && !is_withdrawn(w, i) &&
+            release_compare(o->root_version, o->sequence, m->root_version, m->sequence) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* After a stop the release before may be at no node any more: it is published anew. */
+static void publish_again(struct world *w, uint32_t stopped)
+{
+    for (uint32_t i = 0; i < w->releases; i++) {
+        if (w->scn.release[i].model != w->scn.release[stopped].model ||
+            w->scn.release[i].at > w->now || is_withdrawn(w, i) || is_outdone(w, i))
+            continue;
+        w->release[i].taken = false;
+        world_schedule(w, w->now, TICK_PUBLISH, i, 0, 0);
+    }
+}
+
+static bool has_image(enum release_state s)
+{
+    return s == RELEASE_HELD || s == RELEASE_ASKING || s == RELEASE_CONFIRMED;
+}
+
 static void put_image(struct world *w, uint32_t release, uint32_t slot)
 {
     struct release *r = &w->release[release];
@@ -103,12 +134,15 @@ void vendor_look(struct world *w, uint32_t release, uint32_t tries)
 {
     struct release *r = &w->release[release];
     const struct sim_node *n = &w->node[r->taker];
-    if (r->taken || is_withdrawn(w, release))
+    if (r->taken || is_withdrawn(w, release) || is_outdone(w, release))
         return;
     bool again = n->core == NULL || n->boot != r->taker_boot;
     uint32_t slot = again || r->adopted ? NONE : find_slot(w, r->taker, r);
     if (slot != NONE) {
-        put_image(w, release, slot);
+        struct node_image_status st;
+        r->taken = node_image_status(n->core, slot, &st) && has_image(st.state);
+        if (!r->taken)
+            put_image(w, release, slot);
         return;
     }
     if (!again && tries >= (r->adopted ? HOLD_MAX : LOOKS_MAX)) {
@@ -164,7 +198,9 @@ void vendor_withdraw(struct world *w, uint32_t release)
     world_give(w, node, &ev);
     world_drain(w, node);
     /* Its disk may lose it. */
-    if (!disk_keeps(&w->node[node].disk, OBJ_WITHDRAWAL, r->withdrawal))
+    if (disk_keeps(&w->node[node].disk, OBJ_WITHDRAWAL, r->withdrawal))
+        publish_again(w, release);
+    else
         world_schedule(w, w->now + AGAIN_US, TICK_WITHDRAW, release, 0, 0);
 }
 
