@@ -10,6 +10,7 @@ crash      a third of the devices lose power once; all complete, no violation
 origins    three verify nodes, of which one has the image at first
 near       no delay at all: nothing is served before it is durable
 crowd      more devices than the verify node has links: all complete
+sites      places behind thin lines: what comes in over them, with a LAN and without
 input      what cannot be is refused by name with status 2
 read       a scenario file: its mistakes by line, and the same run in other ways
 examples   the scenarios of sim/scenarios complete
@@ -91,6 +92,24 @@ def near():
 
 def crowd():
     whole(run("--peers", "230", "--image-size", "1MiB", "--seed", "1"), 230)
+
+
+def sites():
+    """Behind a NAT only the LAN lets neighbours find each other."""
+    copies = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for lan in ("lan", ""):
+            path = pathlib.Path(folder) / "scenario.scn"
+            path.write_text(f"site shop count=3 up=10Mbit down=20Mbit rtt=2ms {lan}\n"
+                            "verify vendor count=1 up=100Mbit down=100Mbit rtt=20ms\n"
+                            "peers tills site=shop count=6 up=100Mbit down=100Mbit rtt=20ms nat\n"
+                            "release version=2.0 size=2MiB\n")
+            report = run(str(path))
+            whole(report, 18)
+            copies[lan] = report["wan_copies_per_site"]
+    expect("nobody shares without a LAN", copies[""] >= 6, copies)
+    expect("a LAN saves most of it", 1 <= copies["lan"] < 3, copies)
+    expect("no sites, no copies", run(*SMALL)["wan_copies_per_site"] is None, copies)
 
 
 def refused():
@@ -226,5 +245,5 @@ def live():
 
 
 {"complete": complete, "same": same, "other": other, "crash": crash, "origins": origins, "near": near,
- "crowd": crowd, "input": refused,
+ "crowd": crowd, "sites": sites, "input": refused,
  "read": read, "examples": examples, "flags": flags, "stop": stop, "live": live}[sys.argv[2]]()
