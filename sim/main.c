@@ -299,7 +299,7 @@ static int run_world(struct world *w, struct plot *plot, const struct options *o
     return fault_lacking(w, false) == 0 && w->violations == 0 ? 0 : 1;
 }
 
-static int run(const struct scenario *scn, const struct options *opt)
+static int run(const struct scenario *scn, const char *file, const struct options *opt)
 {
     char why[WHY_MAX];
     sigset_t ends;
@@ -307,6 +307,8 @@ static int run(const struct scenario *scn, const struct options *opt)
         return refuse(NULL, 0, "--link real: not built; leave it out, or write --link model");
     if (room_lacks(scn, room_available(), why, sizeof(why)))
         return refuse(NULL, 0, why);
+    if (opt->plot_over != NULL && !plot_over(opt->plot_over))
+        return STATUS_USAGE;
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
     sigaddset(&ends, SIGTERM);
@@ -316,7 +318,7 @@ static int run(const struct scenario *scn, const struct options *opt)
     int status = STATUS_USAGE;
     if (world_init(w, scn, opt)) {
         if (opt->plot != NULL)
-            plot = plot_open(opt->plot, "fwswarm-sim");
+            plot = plot_open(opt->plot, file != NULL ? file : "fwswarm-sim");
         if (opt->plot == NULL || plot != NULL)
             status = run_world(w, plot, opt, &ends);
     }
@@ -359,7 +361,7 @@ static int scenario_main(int argc, char **argv)
                                 .plot_over = set.over[0] != '\0' ? set.over : NULL,
                                 .link_real = set.link == 1};
     if (status == 0)
-        status = showing ? show(scn) : run(scn, &opt);
+        status = showing ? show(scn) : run(scn, c.arg_count > 0 ? c.args[0] : NULL, &opt);
     if (status == 1)
         print_replay(argc, argv);
     free(scn);

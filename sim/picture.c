@@ -250,17 +250,45 @@ static void put_line(FILE *f, bool before, const char *style, const char *colour
             before ? "(7,4)" : "1");
 }
 
+/* Where things stand, in pixels from below: the legend, the lower edge of the lowest panel above
+ * it, and the upper edge of the highest. */
+#define LINE_HIGH   21u
+#define LEGEND_HIGH 26u
+struct sheet {
+    uint32_t height, low, high;
+};
+
+static struct sheet begin_sheet(FILE *f, const char *file, uint32_t panels, uint32_t legends,
+                                uint32_t titles)
+{
+    struct sheet t = {.low = legends * LEGEND_HIGH + 86};
+    t.high = t.low + panels;
+    t.height = t.high + titles * LINE_HIGH + 25;
+    fprintf(f,
+            "set terminal svg noenhanced size 960,%u background '#ffffff' font "
+            "'sans-serif,14'\nset output '%s'\n"
+            "set lmargin at screen 0.1\nset rmargin at screen 0.96\n"
+            "set key at screen 0.1, screen 10.0/%u left bottom Left reverse maxcols 1 samplen 3 "
+            "spacing 1.2\n",
+            t.height, file, t.height);
+    return t;
+}
+
+static void put_panel(FILE *f, const struct sheet *t, uint32_t low, uint32_t high)
+{
+    fprintf(f, "set bmargin at screen %u.0/%u\nset tmargin at screen %u.0/%u\n", low, t->height,
+            high, t->height);
+}
+
 static void put_completion(FILE *f, const struct picture_run *now, const struct picture_run *before)
 {
     struct span_of s = time_axis(now, before);
-    fprintf(f,
-            "set terminal svg noenhanced size 960,%d background '#ffffff' font "
-            "'sans-serif,14'\nset output 'completion.svg'\n",
-            before == NULL ? 600 : 660);
+    uint32_t runs = before == NULL ? 1 : 2;
+    struct sheet t = begin_sheet(f, "completion.svg", 400, 2 * runs + (now->bound > 0), 1 + runs);
+    put_panel(f, &t, t.low, t.high);
     put_titles(f, "Devices that hold the release", now, before);
     put_time_axis(f, &s, true);
     fputs("set yrange [0:104]\nset ytics 0,20,100\nset ylabel 'share of the devices, %'\n", f);
-    fputs("set key below left Left reverse maxcols 1 samplen 3\n", f);
     if (now->bound > 0) {
         fputs("set arrow 1 from ", f);
         put_ratio(f, now->bound, s.unit);
@@ -321,16 +349,12 @@ static void put_bytes(FILE *f, const struct picture_run *now, const struct pictu
         most = before->most;
     const char *name = most >= UINT64_C(4) << 30 ? "GiB" : most >= 4u << 20 ? "MiB" : "KiB";
     uint64_t unit = most >= UINT64_C(4) << 30 ? 1u << 30 : most >= 4u << 20 ? 1u << 20 : 1024;
-    fprintf(f,
-            "set terminal svg noenhanced size 960,%d background '#ffffff' font "
-            "'sans-serif,14'\nset output 'bytes.svg'\nset multiplot\n"
-            "set lmargin at screen 0.1\nset rmargin at screen 0.96\n"
-            "set yrange [0:*]\nset ytics auto\n",
-            before == NULL ? 760 : 840);
-    /* Where the panels are, in thousandths of the height: the legend stands below both. */
-    int low = before == NULL ? 205 : 275, high = before == NULL ? 910 : 890;
-    int middle = (low + high) / 2;
-    fprintf(f, "set tmargin at screen 0.%03d\nset bmargin at screen 0.%03d\n", high, middle + 15);
+    uint32_t runs = before == NULL ? 1 : 2;
+    uint32_t legends = runs * 2 + (now->shares > 0) + (before != NULL && before->shares > 0);
+    struct sheet t = begin_sheet(f, "bytes.svg", 560, legends, 1 + runs);
+    uint32_t middle = (t.low + t.high) / 2;
+    fputs("set multiplot\nset yrange [0:*]\nset ytics auto\n", f);
+    put_panel(f, &t, middle + 12, t.high);
     put_titles(f, "Image bytes by the node that sent them", now, before);
     put_time_axis(f, &s, false);
     fprintf(f, "set format x ''\nset ylabel 'sent so far, %s'\nset key off\nplot ", name);
@@ -339,20 +363,16 @@ static void put_bytes(FILE *f, const struct picture_run *now, const struct pictu
         fputs(", ", f);
         put_three(f, "bytes.dat", "lines", true, true, before, &s, unit);
     }
-    fprintf(f,
-            "\nunset title\nset format x '%%g'\nset tmargin at screen 0.%03d\n"
-            "set bmargin at screen 0.%03d\n",
-            middle - 15, low);
+    fputs("\nunset title\nset format x '%g'\n", f);
+    put_panel(f, &t, t.low, middle - 12);
     put_time_axis(f, &s, true);
-    fputs("set ylabel 'rate, Mbit/s'\n"
-          "set key at screen 0.1, screen 0.005 left bottom Left reverse maxcols 1 samplen 3\nplot ",
-          f);
+    fputs("set ylabel 'rate, Mbit/s'\nset key on\nplot ", f);
     put_three(f, "rates.dat", "histeps", before != NULL, false, now, &s, 1000000);
     if (before != NULL) {
         fputs(", ", f);
         put_three(f, "rates.dat", "histeps", true, true, before, &s, 1000000);
     }
-    fputs("\nunset multiplot\nunset lmargin\nunset rmargin\nunset tmargin\nunset bmargin\n", f);
+    fputs("\nunset multiplot\n", f);
 }
 
 static void put_labels(FILE *f, const struct picture_run *r)
@@ -401,6 +421,8 @@ static void put_places(FILE *f, const struct picture_run *now, const struct pict
     fprintf(f,
             "set terminal svg noenhanced size 960,%d background '#ffffff' font "
             "'sans-serif,14'\nset output 'places.svg'\nunset key\nunset grid\n"
+            "set lmargin at screen 0.14\nset rmargin at screen 0.86\n"
+            "unset tmargin\nunset bmargin\n"
             "set cbrange [0:100]\nset cblabel 'blocks held, %%'\nset cbtics 20\n"
             "set tics out nomirror\n",
             before == NULL ? 600 : 1000);
@@ -419,7 +441,7 @@ static void put_places(FILE *f, const struct picture_run *now, const struct pict
                        : k == 0       ? "this: "
                                       : "earlier: ",
                        r->title);
-        fputs("set title 'Share of the image that each place holds'.\"\\n\".", f);
+        fputs("set title 'Share of the image that is held, by place and time'.\"\\n\".", f);
         put_text(f, line);
         fputc('\n', f);
         put_time_axis(f, &s, true);
@@ -447,6 +469,39 @@ static bool write_script(const char *dir, const struct picture_run *now,
 
 /* ---- gnuplot ---- */
 
+/* gnuplot writes a heat map as a small picture that viewers stretch, and smooth when nobody tells
+ * them not to: a place would take on its neighbours' colour. */
+static bool sharpen(const char *dir, const char *name)
+{
+    static const char mark[] = "preserveAspectRatio='none'";
+    static const char sharp[] = " style='image-rendering:pixelated'";
+    char path[PICTURE_PATH];
+    FILE *f = fopen(picture_path(path, dir, "", name), "r");
+    if (f == NULL)
+        return true;
+    size_t len = 0, cap = 0;
+    char *text = NULL;
+    for (size_t n = 1; n > 0; len += n) {
+        sim_grow(&text, &cap, len + 65536, 1);
+        n = fread(text + len, 1, cap - len - 1, f);
+    }
+    fclose(f);
+    text[len] = '\0';
+    f = picture_create(dir, "", name);
+    if (f == NULL) {
+        free(text);
+        return false;
+    }
+    const char *from = text;
+    for (const char *at; (at = strstr(from, mark)) != NULL; from = at + strlen(mark)) {
+        fwrite(from, 1, (size_t)(at - from) + strlen(mark), f);
+        fputs(sharp, f);
+    }
+    fputs(from, f);
+    free(text);
+    return picture_close(f, dir, name);
+}
+
 /* The child: what it says goes to a file.  Does not return. */
 static void become_gnuplot(const char *dir)
 {
@@ -471,7 +526,7 @@ bool picture_draw(const char *dir, const struct picture_run *now, const struct p
         continue;
     if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         (void)unlink(picture_path(path, dir, "", SAID));
-        return true;
+        return sharpen(dir, "places.svg");
     }
     if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == NO_RUN) {
         (void)unlink(picture_path(path, dir, "", SAID));

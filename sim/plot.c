@@ -3,9 +3,9 @@
  * While a run goes on, a sample is taken at even moments: bytes by source, and for each row of the
  * heat map the share of the image that its devices hold.  When the samples are full, every second
  * one is dropped and the interval doubles, so a run of any length costs the same memory and about
- * the same time.  A row is a place or, where a device has none, that device; with more of them than
- * rows, neighbours in the order of the scenario share one.  The completion curves come from the
- * moments that the nodes remember, at the end.
+ * the same time.  A row is a place or, where a device has none, that device; where places are few,
+ * every device has its own.  With more of them than rows, neighbours in the order of the scenario
+ * share one.  The completion curves come from the moments that the nodes remember, at the end.
  *
  * All numbers are integers until they are printed. */
 #include "plot.h"
@@ -22,6 +22,7 @@
 
 #define SAMPLES    512u
 #define ROWS       240u
+#define PLACES_FEW 10u   /* fewer do not make a picture */
 #define FIRST      1000u /* microseconds between samples at first */
 #define CURVE      1000u /* points of a completion curve */
 #define RATES      96u   /* columns of the picture of rates */
@@ -49,7 +50,8 @@ struct plot {
     uint32_t *row;         /* of each node; NONE: it fetches nothing */
     uint32_t *row_devices; /* in each row */
     uint64_t *row_sum;
-    bool shares, merged; /* peers share places; a row is more than one place */
+    bool shares;   /* peers share places */
+    bool by_place; /* rows are places, not devices */
     struct picture_run run;
 };
 
@@ -94,21 +96,12 @@ static bool fetches(const struct sim_node *n)
     return node_counts(n) && n->moved && n->want != NONE;
 }
 
-/* The name under which a node's row stands. */
-static void row_name(const struct world *w, const struct sim_node *n, char *out, size_t cap)
-{
-    if (n->place == NONE) {
-        (void)snprintf(out, cap, "%s", w->scn.group[n->group].name);
-        return;
-    }
-    (void)snprintf(out, cap, "%s", w->scn.site[w->place[n->place].site].name);
-}
-
 static void add_label(struct plot *p, const struct world *w, uint32_t node, uint32_t row)
 {
     struct picture_run *r = &p->run;
-    char name[SCN_NAME + 1];
-    row_name(w, &w->node[node], name, sizeof(name));
+    const struct sim_node *n = &w->node[node];
+    const char *name = p->by_place && n->place != NONE ? w->scn.site[w->place[n->place].site].name
+                                                       : w->scn.group[n->group].name;
     if (r->labels > 0 && strcmp(r->label[r->labels - 1].text, name) == 0) {
         r->label[r->labels - 1].count = row - r->label[r->labels - 1].first + 1;
         return;
@@ -124,26 +117,37 @@ static void add_label(struct plot *p, const struct world *w, uint32_t node, uint
     r->labels++;
 }
 
-/* Gives every place and every device outside of one a number in the order of the nodes. */
-static void begin(struct plot *p, const struct world *w)
+/* Numbers what is to have a row, in the order of the nodes; NONE: the node fetches nothing. */
+static void number_units(struct plot *p, const struct world *w, uint32_t *unit)
 {
     uint32_t *place_unit = sim_alloc(w->places + 1, sizeof(*place_unit));
-    uint32_t *unit = sim_alloc(w->count, sizeof(*unit));
     memset(place_unit, 0xff, (w->places + 1) * sizeof(*place_unit));
-    p->begun = true;
+    p->units = 0;
     for (uint32_t i = 0; i < w->count; i++) {
         const struct sim_node *n = &w->node[i];
         unit[i] = NONE;
         if (!fetches(n))
             continue;
-        uint32_t *of = n->place != NONE ? &place_unit[n->place] : &unit[i];
-        p->shares = p->shares || (n->place != NONE && *of != NONE);
+        uint32_t *of = p->by_place && n->place != NONE ? &place_unit[n->place] : &unit[i];
+        p->shares = p->shares || (of != &unit[i] && *of != NONE);
         if (*of == NONE)
             *of = p->units++;
         unit[i] = *of;
     }
+    free(place_unit);
+}
+
+static void begin(struct plot *p, const struct world *w)
+{
+    uint32_t *unit = sim_alloc(w->count, sizeof(*unit));
+    p->begun = true;
+    p->by_place = w->places > 0;
+    number_units(p, w, unit);
+    if (p->by_place && p->units < PLACES_FEW) {
+        p->by_place = false;
+        number_units(p, w, unit);
+    }
     p->rows = p->units < ROWS ? p->units : ROWS;
-    p->merged = p->units > ROWS;
     p->row = sim_alloc(w->count, sizeof(*p->row));
     p->row_devices = sim_alloc(p->rows + 1, sizeof(*p->row_devices));
     p->row_sum = sim_alloc(p->rows + 1, sizeof(*p->row_sum));
@@ -156,10 +160,9 @@ static void begin(struct plot *p, const struct world *w)
         p->row_devices[p->row[i]]++;
         add_label(p, w, i, p->row[i]);
     }
-    /* Devices of one kind are numbered, not named. */
+    /* Of one kind only: rows are numbered, not named. */
     if (p->run.labels == 1)
         p->run.labels = 0;
-    free(place_unit);
     free(unit);
 }
 
@@ -372,8 +375,8 @@ static void describe(struct plot *p, const struct world *w)
     put_amount(r->origins, "verify nodes", w->net.payload_origin, image);
     put_amount(r->near, "peers, to their own place", near, image);
     put_amount(r->far, p->shares ? "peers, to elsewhere" : "peers", far, image);
-    (void)snprintf(r->row, sizeof(r->row), "%s%s", w->places > 0 ? "places" : "devices",
-                   p->merged ? ", several a row" : "");
+    (void)snprintf(r->row, sizeof(r->row), "%s%s", p->by_place ? "places" : "devices",
+                   p->units > p->rows ? ", several to a row" : "");
     r->end = w->now > 0 ? w->now : 1;
     r->every = p->every;
     r->rows = p->rows;
