@@ -74,6 +74,8 @@ struct plot *plot_open(const char *dir, const char *title)
                 strerror(failed));
         return NULL;
     }
+    const char *slash = strrchr(title, '/');
+    title = slash != NULL ? slash + 1 : title;
     struct plot *p = sim_alloc(1, sizeof(*p));
     (void)snprintf(p->dir, sizeof(p->dir), "%s", dir);
     for (size_t i = 0, n = 0; title[i] != '\0' && n + 1 < sizeof(p->title); i++)
@@ -369,9 +371,9 @@ static void describe(struct plot *p, const struct world *w)
     uint64_t image = w->releases > 0 ? w->scn.release[w->releases - 1].size : 0;
     uint32_t shift = image >= 1u << 20 ? 20 : 10;
     (void)snprintf(r->title, sizeof(r->title),
-                   "%s, %u devices, image of %" PRIu64 ".%" PRIu64 " %s, seed %" PRIu64 "%s",
-                   p->title, w->devices, image >> shift, (image * 10 >> shift) % 10,
-                   shift == 20 ? "MiB" : "KiB", w->scn.seed, w->interrupted ? ", interrupted" : "");
+                   "%s, %u devices, image of %" PRIu64 ".%" PRIu64 " %s%s", p->title, w->devices,
+                   image >> shift, (image * 10 >> shift) % 10, shift == 20 ? "MiB" : "KiB",
+                   w->interrupted ? ", interrupted" : "");
     put_amount(r->origins, "verify nodes", w->net.payload_origin, image);
     put_amount(r->near, "peers, to their own place", near, image);
     put_amount(r->far, p->shares ? "peers, to elsewhere" : "peers", far, image);
