@@ -371,9 +371,9 @@ static void describe(struct plot *p, const struct world *w)
     uint64_t image = w->releases > 0 ? w->scn.release[w->releases - 1].size : 0;
     uint32_t shift = image >= 1u << 20 ? 20 : 10;
     (void)snprintf(r->title, sizeof(r->title),
-                   "%s, %u devices, image of %" PRIu64 ".%" PRIu64 " %s%s", p->title, w->devices,
-                   image >> shift, (image * 10 >> shift) % 10, shift == 20 ? "MiB" : "KiB",
-                   w->interrupted ? ", interrupted" : "");
+                   "%s, %u devices, image of %" PRIu64 ".%" PRIu64 " %s, seed %" PRIu64 "%s",
+                   p->title, w->devices, image >> shift, (image * 10 >> shift) % 10,
+                   shift == 20 ? "MiB" : "KiB", w->scn.seed, w->interrupted ? ", interrupted" : "");
     put_amount(r->origins, "verify nodes", w->net.payload_origin, image);
     put_amount(r->near, "peers, to their own place", near, image);
     put_amount(r->far, p->shares ? "peers, to elsewhere" : "peers", far, image);
