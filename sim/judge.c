@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OPS_MAX 65536u /* no core numbers its stores beyond */
+
 static size_t bits_size(const struct geometry *g)
 {
     return ((size_t)g->blocks + 7) / 8;
@@ -134,7 +136,7 @@ void judge_storage(struct world *w, uint32_t node, const struct action *act)
             slot_removed(w, s);
         s->open = false;
         s->held_at = USEC_NEVER;
-    } else if (act->type == ACT_STORE && act->op <= lim->store_ops &&
+    } else if (act->type == ACT_STORE && act->op < OPS_MAX &&
                object_number(act->store.at.object) < lim->images) {
         store_begins(n, act);
     }

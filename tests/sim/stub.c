@@ -139,21 +139,21 @@ usec node_deadline(const struct node *n)
 
 bool node_image_status(const struct node *n, uint32_t slot, struct node_image_status *out)
 {
-    *out = (struct node_image_status){.manifest = stub_manifest, .geo = stub_geo};
+    *out = (struct node_image_status){
+        .manifest = stub_manifest, .geo = stub_geo, .state = n->state, .blocks_have = n->blocks};
     return slot == 0 && n->has_release;
 }
 
 void node_status(const struct node *n, struct node_status *out)
 {
-    *out = (struct node_status){.floor_root = 1, .floor_sequence = n->floor};
+    *out = (struct node_status){
+        .floor_root = 1, .floor_sequence = n->floor, .current_sequence = n->current};
 }
 
 bool node_link_status(const struct node *n, uint32_t i, struct node_link_status *out)
 {
-    (void)n;
-    (void)i;
-    (void)out;
-    return false;
+    *out = n->link;
+    return i == 0 && n->link.link != 0;
 }
 
 const struct trust *node_trust(const struct node *n)

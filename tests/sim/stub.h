@@ -9,6 +9,7 @@
 
 #define STUB_QUEUE  64u
 #define STUB_EVENTS 512u
+#define STUB_HEAD   256u
 
 struct stub_seen {
     struct event ev; /* what it points to is gone */
@@ -20,7 +21,7 @@ struct stub_seen {
 
 struct node {
     struct action queue[STUB_QUEUE];
-    uint8_t head[STUB_QUEUE][64];
+    uint8_t head[STUB_QUEUE][STUB_HEAD];
     uint32_t first, count;
     struct stub_seen seen[STUB_EVENTS];
     uint32_t seen_count;
@@ -30,7 +31,12 @@ struct node {
     struct body *body; /* of the last message */
     bool store_body;   /* STORE the body of each message at store_at */
     struct span store_at;
-    uint32_t floor; /* what its status says */
+    /* What its status says. */
+    uint32_t floor;
+    uint64_t current;
+    enum release_state state;
+    uint32_t blocks;
+    struct node_link_status link; /* of its only link, when that has a name */
 };
 
 /* The release whose manifest the stub's status shows. */
