@@ -44,8 +44,10 @@ void disk_crash(struct disk *d)
     d->gather_until = d->woken_at = 0;
     d->checks = 0;
     d->check_free = 0;
-    for (uint32_t i = 0; i < d->slots; i++)
+    for (uint32_t i = 0; i < d->slots; i++) {
         d->slot[i].open = d->slot[i].leaving = false;
+        d->slot[i].unheard = 0;
+    }
 }
 
 static void slot_clear(struct disk_slot *s)
@@ -317,10 +319,20 @@ bool disk_read(const struct disk *d, const struct span *at, struct body *body)
     return true;
 }
 
+/* May the core still believe that this is held?  A long check takes bits away before it ends. */
+static bool unheard_of(const struct disk *d, const struct span *at)
+{
+    uint32_t slot = object_number(at->object);
+    if (object_kind_of(at->object) != OBJ_IMAGE || slot >= d->slots)
+        return false;
+    const struct disk_slot *s = &d->slot[slot];
+    return s->open && !s->leaving && s->unheard > 0 && at->off < s->geo.size;
+}
+
 enum err disk_serve(const struct disk *d, const struct span *at, struct body *body)
 {
     if (!disk_read(d, at, body))
-        return E_NOENT;
+        return unheard_of(d, at) ? E_IO : E_NOENT;
     if (!fails(d))
         return E_OK;
     blob_drop(body->blob);
@@ -599,6 +611,7 @@ static enum err apply_verify(struct disk *d, struct disk_job *j)
         if (!is_rotten(s, b) && !fails(d))
             continue;
         block_unmark(s, b);
+        s->unheard += j->release == 0;
         j->release++; /* found bad */
     }
     j->index += count;
@@ -695,6 +708,9 @@ static void tell_verified(struct world *w, uint32_t node, const struct disk_job 
         rest->release = j->release;
         return;
     }
+    struct disk_slot *s = j->object < d->slots ? &d->slot[j->object] : NULL;
+    if (s != NULL && j->release > 0 && s->unheard > 0)
+        s->unheard--;
     struct event ev = {.type = EV_CHECKED, .op = j->op, .err = j->err};
     if (j->err == E_OK && j->release > 0)
         ev.err = E_HASH;

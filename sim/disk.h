@@ -35,8 +35,8 @@ void disk_import(struct world *w, uint32_t node, uint32_t slot, uint32_t release
 /* Reads a span for sending; of a record all, by a length of 0.  False when the disk does not hold
  * it.  Holds body's blob. */
 bool disk_read(const struct disk *d, const struct span *at, struct body *body);
-/* The same with the disk's faults: E_NOENT when it does not hold it; E_IO when it does, and cannot
- * read it now. */
+/* The same with the disk's faults: E_NOENT when the core has no reason to think that it is held;
+ * E_IO when it cannot be read now, or was just found bad by a check that has not ended. */
 enum err disk_serve(const struct disk *d, const struct span *at, struct body *body);
 /* Is every block of the slot's image durable? */
 bool disk_slot_whole(const struct disk *d, uint32_t slot);

@@ -147,6 +147,7 @@ struct disk_slot {
     uint8_t *blocks, *chunks; /* durable bits, first bit highest */
     uint8_t *rot;             /* blocks that read as other bytes; NULL: none ever did */
     uint32_t blocks_have, chunks_have, rotten;
+    uint32_t unheard; /* checks that found a block bad, which the core has not heard yet */
 };
 
 struct disk_record {

@@ -453,6 +453,24 @@ START_TEST(rot_shows_when_it_is_read_or_hashed_and_goes_with_a_new_copy)
 }
 END_TEST
 
+START_TEST(what_a_check_has_just_found_bad_is_no_lie)
+{
+    begin(0);
+    disk_import(w, DEVICE, 0, 0);
+    ck_assert_uint_eq(disk_rot(w, DEVICE, SIZE / BLOCK_LEN, &rng), SIZE / BLOCK_LEN);
+    check_blocks(0, SIZE / BLOCK_LEN, 9);
+    while (slot()->rotten == SIZE / BLOCK_LEN)
+        ck_assert(world_step(w));
+    ck_assert_uint_eq(stub_seen_of(core(), EV_CHECKED), 0);
+    struct body body;
+    const struct span at = {object_id(OBJ_IMAGE, 0), 0, BLOCK_LEN};
+    ck_assert_int_eq(disk_serve(disk(), &at, &body), E_IO);
+    run_until(w->now + SEC);
+    ck_assert_int_eq(last_of(EV_CHECKED).err, E_HASH);
+    ck_assert_int_eq(disk_serve(disk(), &at, &body), E_NOENT);
+}
+END_TEST
+
 START_TEST(no_more_rots_than_is_there)
 {
     begin(3);
@@ -497,6 +515,7 @@ int main(void)
     tcase_add_test(t, a_disk_that_fails_says_so);
     tcase_add_test(t, some_operations_fail_and_others_do_not);
     tcase_add_test(t, rot_shows_when_it_is_read_or_hashed_and_goes_with_a_new_copy);
+    tcase_add_test(t, what_a_check_has_just_found_bad_is_no_lie);
     tcase_add_test(t, no_more_rots_than_is_there);
     tcase_add_test(t, a_slow_disk_takes_that_many_times_as_long);
     SRunner *r = srunner_create(s);
