@@ -55,9 +55,10 @@ void exchange_stream_closed(struct node *n, struct nlink *l, uint32_t slot)
 void exchange_resolve(struct node *n, struct nlink *l, uint32_t slot)
 {
     for (uint32_t k = 0; k < l->far_count; k++) {
-        if (memcmp(l->far[k].manifest, n->slots[slot].m.id.b, FAR_ID) != 0)
+        struct far_open *far = far_of(n, link_index(n, l), k);
+        if (memcmp(far->manifest, n->slots[slot].m.id.b, FAR_ID) != 0)
             continue;
-        l->far[k].mine = (int16_t)slot;
+        far->mine = (int16_t)slot;
         stream_of(n, link_index(n, l), slot)->open_got = true;
     }
     link_wake(n, l, WAKE_ALL);
@@ -101,8 +102,8 @@ void exchange_slot_gone(struct node *n, uint32_t slot)
         st->shut_due = st->shut_due || st->open_sent;
         st->open_sent = st->open_got = false;
         for (uint32_t k = 0; k < l->far_count; k++) {
-            if (l->far[k].mine == (int16_t)slot)
-                l->far[k].mine = -1;
+            if (far_of(n, i, k)->mine == (int16_t)slot)
+                far_of(n, i, k)->mine = -1;
         }
         if (l->out_slot == (int32_t)slot)
             l->out_slot = -1;

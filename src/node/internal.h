@@ -36,13 +36,11 @@
 #define PENDING_GETS         4u /* objects asked of us and not yet answered, per link */
 #define PENDING_CHUNKS       4u /* chunk requests of a link waiting here */
 #define CANCELS              8u
-#define GAINED               256u /* pieces gained last that are remembered in order */
-#define SENT_RING            32u  /* blocks last sent on a link, for judging bad_block */
-#define GETS_AT_ONCE         4u   /* objects asked of one link at once */
-#define WANTS                16u  /* small objects wanted at once */
-#define SAVES                96u  /* records waiting to be saved */
-#define SAVES_BANS           24u  /* of them, bans */
-#define TELLS                96u
+#define GAINED               256u   /* pieces gained last that are remembered in order */
+#define SENT_RING            32u    /* blocks last sent on a link, for judging bad_block */
+#define GETS_AT_ONCE         4u     /* objects asked of one link at once */
+#define WANTS                16u    /* small objects wanted at once */
+#define SAVES_BANS           24u    /* of them, bans */
 #define ROOTS_AT_ONCE        16u    /* roots of one chain taken and saved */
 #define CONTROL_ROOM         65536u /* beyond limits.window, for what is no block */
 #define HINTS                4u
@@ -125,6 +123,13 @@ struct offer {
     struct digest manifest, model;
 };
 
+/* A slot of the other side. */
+struct far_open {
+    uint16_t slot;
+    int16_t mine;             /* which of ours it is, or -1 */
+    uint8_t manifest[FAR_ID]; /* how its digest begins: nobody finds two alike */
+};
+
 enum link_phase { LINK_FREE, LINK_HELLO, LINK_READY, LINK_CLOSING, LINK_GONE };
 
 struct nlink {
@@ -169,16 +174,10 @@ struct nlink {
     struct addr addr;          /* as connected */
     struct known_entry *known; /* of our dial, or NULL */
     uint32_t answer_left;      /* of what is queued, up to the end of the object given last */
-    struct {
-        uint16_t slot;
-        int16_t mine;
-        uint8_t manifest[FAR_ID]; /* how its digest begins: nobody finds two alike */
-    } far[FAR_OPENS];
     uint32_t state_root, list_root, list_version;
     uint32_t offers_next, unanswered;
     uint32_t offer_next;     /* next slot to offer while offer_due */
     uint32_t withdrawn_next; /* next withdrawal to mention */
-    struct msg_get gets[PENDING_GETS];
     bool asked;
     bool answered_joint;
     bool mismatch_told;          /* in the log, once per link */
@@ -308,6 +307,8 @@ struct node {
     struct stream *streams; /* images x links */
     uint8_t *bits;          /* likewise, limits.pieces of them each */
     struct offer *offers;   /* likewise: the newest that each link said it holds, of each model */
+    struct far_open *far;   /* FAR_OPENS x links */
+    struct msg_get *gets;   /* PENDING_GETS x links: objects asked of us */
     /* By link: its id or 0; when it must be looked at; whether it is awake; whether its time may
      * have changed since the last drain. */
     uint32_t *link_ids;
@@ -332,6 +333,8 @@ struct node {
         struct body *body;
         uint32_t op;
     } store;
+    struct save_item *saves;
+    struct tell_item *tells;
     uint32_t saves_count, saves_head, save_batch;
     uint32_t saved_batch; /* the newest batch that is durable */
     uint32_t trust_batch; /* batch that makes a new root or list durable; 0 = none */
@@ -375,8 +378,6 @@ struct node {
     usec fresh_at, rehash_at, ready_at, bans_at;
     uint64_t cases[5], jointly, mismatches;
     struct trickle trickle[LAN_MAX];
-    struct save_item saves[SAVES];
-    struct tell_item tells[TELLS];
     struct hint hints[HINTS];
     struct lan_source sources[LAN_SOURCES];
     struct trust trust;
@@ -394,6 +395,14 @@ static inline uint32_t link_index(const struct node *n, const struct nlink *l)
 static inline struct offer *offer_of(const struct node *n, uint32_t link, uint32_t i)
 {
     return &n->offers[(size_t)i * n->lim.links + link];
+}
+static inline struct far_open *far_of(const struct node *n, uint32_t link, uint32_t i)
+{
+    return &n->far[(size_t)i * n->lim.links + link];
+}
+static inline struct msg_get *get_of(const struct node *n, uint32_t link, uint32_t i)
+{
+    return &n->gets[(size_t)i * n->lim.links + link];
 }
 static inline bool stream_live(const struct stream *s)
 {
@@ -421,6 +430,17 @@ static inline void link_wake(struct node *n, struct nlink *l, uint8_t what)
     l->wake |= what;
     n->awake[i / 64] |= UINT64_C(1) << (63 - i % 64);
     n->touched[i / 64] |= UINT64_C(1) << (63 - i % 64);
+}
+/* The rings hold all that can be queued before one drain.  Records: state and deletion of each
+ * slot, the floor, bans up to their share, and what one event lends (roots and a list).  Tells: to
+ * install, held, confirmed, held at, of each slot; three of the node; withdrawals. */
+static inline uint32_t saves_most(const struct limits *lim)
+{
+    return 2 * lim->images + 1 + SAVES_BANS + ROOTS_AT_ONCE + 1;
+}
+static inline uint32_t tells_most(const struct limits *lim)
+{
+    return 4 * lim->images + lim->withdrawals + 3;
 }
 /* Asks of all links at once, late ones too; requests of all links that wait here. */
 static inline uint32_t asks_most(const struct limits *lim)

@@ -316,27 +316,26 @@ static void on_hello(struct node *n, struct nlink *l, const struct msg_hello *m)
 
 static void on_open(struct node *n, struct nlink *l, const struct msg_open *m)
 {
-    struct digest id;
-    memcpy(id.b, m->manifest, 32);
-    uint32_t at = l->far_count;
+    uint32_t at = l->far_count, link = link_index(n, l);
     for (uint32_t i = 0; i < l->far_count; i++) {
-        if (l->far[i].slot == m->slot)
+        if (far_of(n, link, i)->slot == m->slot)
             at = i;
     }
     if (at == FAR_OPENS) {
         link_close(n, l, E_FLOOD);
         return;
     }
-    if (at < l->far_count && l->far[at].mine >= 0 &&
-        memcmp(l->far[at].manifest, id.b, FAR_ID) != 0) {
+    struct far_open *far = far_of(n, link, at);
+    if (at < l->far_count && far->mine >= 0 && memcmp(far->manifest, m->manifest, FAR_ID) != 0) {
         link_close(n, l, E_STATE); /* a slot is rebound only after a shut */
         return;
     }
     if (at == l->far_count)
         l->far_count++;
-    l->far[at].slot = m->slot;
-    l->far[at].mine = -1;
-    memcpy(l->far[at].manifest, id.b, FAR_ID);
+    *far = (struct far_open){.slot = m->slot, .mine = -1};
+    memcpy(far->manifest, m->manifest, FAR_ID);
+    struct digest id;
+    memcpy(id.b, m->manifest, 32);
     struct slot *s = release_by_manifest(n, &id);
     if (s != NULL)
         exchange_resolve(n, l, (uint32_t)(s - n->slots));
@@ -345,11 +344,13 @@ static void on_open(struct node *n, struct nlink *l, const struct msg_open *m)
 
 static void on_shut(struct node *n, struct nlink *l, const struct msg_shut *m)
 {
+    uint32_t link = link_index(n, l);
     for (uint32_t i = 0; i < l->far_count; i++) {
-        if (l->far[i].slot != m->slot)
+        struct far_open *far = far_of(n, link, i);
+        if (far->slot != m->slot)
             continue;
-        int32_t mine = l->far[i].mine;
-        l->far[i] = l->far[--l->far_count];
+        int32_t mine = far->mine;
+        *far = *far_of(n, link, --l->far_count);
         if (l->in_slot == m->slot)
             l->in_slot = -1;
         if (mine >= 0)
@@ -359,11 +360,12 @@ static void on_shut(struct node *n, struct nlink *l, const struct msg_shut *m)
 }
 
 /* Our slot for one of theirs, or -1: not opened, or nothing that is held here. */
-static int32_t far_resolve(const struct nlink *l, int32_t far_slot)
+static int32_t far_resolve(const struct node *n, const struct nlink *l, int32_t far_slot)
 {
+    uint32_t link = link_index(n, l);
     for (uint32_t i = 0; i < l->far_count; i++) {
-        if (l->far[i].slot == far_slot)
-            return l->far[i].mine;
+        if (far_of(n, link, i)->slot == far_slot)
+            return far_of(n, link, i)->mine;
     }
     return -1;
 }
@@ -391,7 +393,7 @@ static void on_block_message(struct node *n, struct nlink *l, const struct wire_
                              const struct event *ev)
 {
     /* A slot that was shut here while the message was under way: nothing to say about it. */
-    int32_t slot = far_resolve(l, l->in_slot);
+    int32_t slot = far_resolve(n, l, l->in_slot);
     if (slot >= 0)
         exchange_message(n, l, (uint32_t)slot, m, ev);
 }

@@ -61,7 +61,7 @@ static void carve_slots(struct node *n, struct carve *c, const struct limits *li
         void *gained = carve(c, sizeof(uint16_t) * GAINED);
         void *at_peers = carve(c, (lim->pieces + 7) / 8);
         if (n != NULL) {
-            n->slots[i].picker = picker_init(picker, lim);
+            n->slots[i].picker = picker;
             n->slots[i].gained = gained;
             n->slots[i].at_peers = at_peers;
             n->slots[i].recheck = NONE;
@@ -96,11 +96,15 @@ static size_t lay_out(void *mem, const struct limits *lim, struct node **out)
 {
     struct carve c = {mem, 0};
     struct node *n = carve(&c, sizeof(struct node));
+    void *saves = carve(&c, sizeof(struct save_item) * saves_most(lim));
+    void *tells = carve(&c, sizeof(struct tell_item) * tells_most(lim));
     void *slots = carve(&c, sizeof(struct slot) * lim->images);
     void *links = carve(&c, sizeof(struct nlink) * lim->links);
     void *streams = carve(&c, sizeof(struct stream) * lim->links * lim->images);
     void *bits = carve(&c, (size_t)((lim->pieces + 7) / 8) * lim->links * lim->images);
     void *offers = carve(&c, sizeof(struct offer) * lim->links * lim->images);
+    void *far = carve(&c, sizeof(struct far_open) * lim->links * FAR_OPENS);
+    void *gets = carve(&c, sizeof(struct msg_get) * lim->links * PENDING_GETS);
     void *known = carve(&c, sizeof(struct known_entry) * lim->known);
     void *bans = carve(&c, sizeof(struct ban) * lim->bans);
     void *table = carve(&c, sizeof(struct table_entry) * lim->announced);
@@ -113,6 +117,10 @@ static size_t lay_out(void *mem, const struct limits *lim, struct node **out)
         n->streams = streams;
         n->bits = bits;
         n->offers = offers;
+        n->far = far;
+        n->gets = gets;
+        n->saves = saves;
+        n->tells = tells;
         n->ops = ops;
         n->withdrawals = withdrawals;
         known_init(&n->known, known, lim->known);
@@ -143,11 +151,6 @@ struct node *node_init(void *mem, const struct limits *lim, const struct node_co
     assert(((uintptr_t)mem & 15) == 0);
     assert(lim->pieces <= PIECES_BITS_MAX * 8 && lim->links < 65536);
     assert(lim->images <= FAR_OPENS); /* so that a whole neighbour's images fit a link */
-    /* The rings hold all that can be queued before one drain.  Records: state and deletion of each
-     * slot, the floor, bans up to their share, and what one event lends (roots and a list). */
-    assert(2 * lim->images + 1 + SAVES_BANS + ROOTS_AT_ONCE + 1 <= SAVES);
-    /* Tells: to install, held, confirmed, held at, of each slot; three of the node; withdrawals. */
-    assert((conf->publish ? 4 * lim->images + lim->withdrawals : 3 * lim->images) + 3 <= TELLS);
     struct node *n;
     (void)lay_out(mem, lim, &n);
     n->asks_free = n->uploads_free = LIST_END;
@@ -178,7 +181,7 @@ void node_tell(struct node *n, enum tell what, uint32_t slot, const struct diges
         o->digest = t.digest;
         return;
     }
-    assert(n->tells_count < TELLS);
+    assert(n->tells_count < tells_most(&n->lim));
     n->tells[n->tells_count++] = t;
 }
 
@@ -192,7 +195,7 @@ static void save_push(struct node *n, uint32_t object, struct bytes data)
             return;
         }
     }
-    assert(n->saves_count < SAVES);
+    assert(n->saves_count < saves_most(&n->lim));
     n->saves[n->saves_count++] = (struct save_item){object, data};
 }
 

@@ -15,7 +15,7 @@ void objects_on_get(struct node *n, struct nlink *l, const struct msg_get *m)
         link_close(n, l, E_FLOOD);
         return;
     }
-    l->gets[l->gets_count++] = *m;
+    *get_of(n, link_index(n, l), l->gets_count++) = *m;
     link_wake(n, l, WAKE_ALL);
 }
 
@@ -50,9 +50,11 @@ static uint32_t get_object(const struct node *n, const struct msg_get *g)
 
 static void answer_get(struct node *n, struct nlink *l, struct action *act, uint8_t *head)
 {
-    struct msg_get g = l->gets[0];
+    uint32_t link = link_index(n, l);
+    struct msg_get g = *get_of(n, link, 0);
     l->gets_count--;
-    memmove(l->gets, l->gets + 1, l->gets_count * sizeof(g));
+    for (uint32_t i = 0; i < l->gets_count; i++)
+        *get_of(n, link, i) = *get_of(n, link, i + 1);
     uint32_t object = get_object(n, &g);
     struct wire_msg m;
     memset(&m, 0, sizeof(m));

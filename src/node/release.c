@@ -285,8 +285,8 @@ enum err release_take(struct node *n, struct bytes envelope, uint32_t load_slot,
     if (s == NULL)
         return E_LIMIT;
     slot_fill(s, &m);
-    if (slot_index(n, s) >= n->slots_top)
-        n->slots_top = slot_index(n, s) + 1;
+    for (; n->slots_top <= slot_index(n, s); n->slots_top++)
+        (void)picker_init(n->slots[n->slots_top].picker, &n->lim);
     s->loaded = loading;
     s->state = RELEASE_KNOWN;
     newest_update(n, &m.model_id);
