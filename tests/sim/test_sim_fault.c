@@ -381,6 +381,164 @@ START_TEST(links_break_and_are_made_anew)
 }
 END_TEST
 
+/* ---- the way ---- */
+
+/* Counts what nodes on both sides say to each other, as their links know it. */
+static uint32_t links_across(uint32_t fault)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < w->net.links.count; i++) {
+        const struct wire_link *l = pool_at(&w->net.links, i);
+        if (l->end[0].state == END_UP && l->end[1].state == END_UP)
+            count += is_target(fault, l->end[0].node) != is_target(fault, l->end[1].node);
+    }
+    return count;
+}
+
+START_TEST(nothing_crosses_a_partition_while_it_lasts)
+{
+    scn->release[0].size = 8 * MIB;
+    struct scn_fault *f = add(FAULT_PARTITION, 5, SEC / 10, 60 * SEC, 0);
+    begin();
+    /* What was in the air when it began arrives; nobody of the targets knows of the release. */
+    run_until(SEC / 2);
+    for (usec t = SEC; t < 60 * SEC; t += SEC) {
+        run_until(t);
+        for (uint32_t i = 0; i < w->count; i++) {
+            ck_assert_int_eq(weather_open(w, i, VERIFY), !is_target(0, i));
+            if (is_target(0, i))
+                ck_assert_uint_eq(blocks_of(i), 0);
+        }
+    }
+    ck_assert_uint_eq(links_across(0), 0);
+    for (uint32_t i = 1; i < w->count; i++)
+        ck_assert_int_eq(w->node[i].held_at == USEC_NEVER, is_target(0, i));
+    finish();
+    ck_assert_uint_eq(w->unheld, 0);
+    ck_assert_uint_gt(makespan(), f->at + f->lasts);
+    ck_assert_uint_gt(links_across(0), 0);
+}
+END_TEST
+
+START_TEST(a_one_way_cut_lets_the_other_way_pass)
+{
+    add(FAULT_ONE_WAY, 3, SEC / 10, 40 * SEC, 0);
+    begin();
+    run_until(SEC);
+    for (uint32_t i = 0; i < w->count; i++)
+        for (uint32_t k = 0; k < w->count; k++)
+            ck_assert_int_eq(weather_open(w, i, k), !is_target(0, i) || is_target(0, k));
+    run_until(40 * SEC);
+    for (uint32_t i = 1; i < w->count; i++)
+        ck_assert_int_eq(w->node[i].held_at == USEC_NEVER, is_target(0, i));
+    finish();
+    ck_assert_uint_eq(w->unheld, 0);
+}
+END_TEST
+
+START_TEST(loss_is_delay)
+{
+    usec plain = plain_makespan(), before = plain;
+    for (uint32_t strength = 20; strength <= 320; strength *= 4) {
+        scn->faults = 0;
+        add(FAULT_LOSS, 0, 0, 300 * SEC, strength);
+        run();
+        ck_assert_uint_eq(w->unheld, 0);
+        ck_assert_uint_gt(makespan(), before);
+        before = makespan();
+        /* In three of a hundred, and so on, a message waits for its second try. */
+        uint32_t late = 0;
+        w->now = SEC;
+        weather_begin(w, 0, FAULT_LOSS, strength, &w->fault[0].rng);
+        weather_strike(w, 0, 1);
+        for (uint32_t i = 0; i < 4000; i++)
+            late += weather_delay(w, 1, 2) >= SEC / 5;
+        ck_assert_uint_gt(late, strength * 3);
+        ck_assert_uint_lt(late, strength * 5);
+        ck_assert_uint_eq(weather_delay(w, 2, 3), 0);
+    }
+}
+END_TEST
+
+START_TEST(slow_nodes_are_slow)
+{
+    usec plain = plain_makespan();
+    add(FAULT_SLOW, 4, 0, 300 * SEC, 50);
+    begin();
+    run_until(SEC / 2);
+    for (uint32_t i = 0; i < w->count; i++)
+        ck_assert_uint_eq(weather_rate(w, i), is_target(0, i) ? 50 : 1000);
+    finish();
+    ck_assert_uint_eq(w->unheld, 0);
+    /* A twentieth of 50 Mbit takes 6.7 s for 2 MiB. */
+    for (uint32_t i = 1; i < w->count; i++)
+        if (is_target(0, i))
+            ck_assert_uint_gt(w->node[i].held_at, 6 * SEC);
+    ck_assert_uint_gt(makespan(), plain);
+}
+END_TEST
+
+START_TEST(nothing_moves_at_a_node_that_stalls)
+{
+    scn->release[0].size = 8 * MIB;
+    add(FAULT_STALL, 4, SEC, 20 * SEC, 0);
+    begin();
+    run_until(SEC + SEC / 4);
+    uint32_t had[DEVICES + 1], boots = 0;
+    for (uint32_t i = 0; i < w->count; i++)
+        had[i] = blocks_of(i);
+    run_until(20 * SEC);
+    for (uint32_t i = 1; i < w->count; i++) {
+        if (is_target(0, i))
+            ck_assert_uint_le(blocks_of(i), had[i] + 1);
+        boots += w->node[i].boot;
+    }
+    ck_assert_uint_eq(boots, DEVICES);
+    finish();
+    ck_assert_uint_eq(w->unheld, 0);
+}
+END_TEST
+
+START_TEST(the_worst_of_two_counts_and_both_heal)
+{
+    add(FAULT_SLOW, 0, SEC, 10 * SEC, 500);
+    add(FAULT_SLOW, 0, 2 * SEC, 2 * SEC, 100);
+    add(FAULT_STALL, 0, 3 * SEC, SEC / 2, 0);
+    begin();
+    const uint32_t want[][2] = {{500, 1000}, {1500, 500}, {2500, 100},  {3200, 0},
+                                {3700, 100}, {4500, 500}, {11500, 1000}};
+    for (uint32_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+        run_until(want[i][0] * SEC / 1000);
+        ck_assert_uint_eq(weather_rate(w, 1), want[i][1]);
+    }
+}
+END_TEST
+
+START_TEST(datagrams_are_lost_where_the_lan_is_bad)
+{
+    uint32_t site = add_site(1);
+    scn->site[site].lan = true;
+    scn->group[1].site = site;
+    add(FAULT_LAN_LOSS, 1, SEC, 10 * SEC, 1000);
+    add(FAULT_LAN_LOSS, 0, 20 * SEC, 10 * SEC, 500)->site = site;
+    begin();
+    run_until(2 * SEC);
+    uint32_t struck = w->fault[0].target[0], lost = 0;
+    uint32_t other = struck == 1 ? 2 : 1, third = struck == 3 ? 4 : 3;
+    ck_assert(weather_lost(w, struck, other));
+    ck_assert(weather_lost(w, other, struck));
+    ck_assert(!weather_lost(w, other, third));
+    ck_assert_uint_eq(weather_delay(w, struck, other), 0);
+    run_until(21 * SEC);
+    for (uint32_t i = 0; i < 1000; i++)
+        lost += weather_lost(w, other, third);
+    ck_assert_uint_gt(lost, 400);
+    ck_assert_uint_lt(lost, 600);
+    finish();
+    ck_assert(!weather_lost(w, struck, other));
+}
+END_TEST
+
 /* ---- disks ---- */
 
 START_TEST(nothing_is_kept_while_a_disk_is_full_and_nothing_is_lost)
@@ -543,6 +701,13 @@ int main(void)
     tcase_add_test(t, a_wrong_clock_changes_nothing);
     tcase_add_test(t, a_link_that_breaks_is_gone_at_both_ends);
     tcase_add_test(t, links_break_and_are_made_anew);
+    tcase_add_test(t, nothing_crosses_a_partition_while_it_lasts);
+    tcase_add_test(t, a_one_way_cut_lets_the_other_way_pass);
+    tcase_add_test(t, loss_is_delay);
+    tcase_add_test(t, slow_nodes_are_slow);
+    tcase_add_test(t, nothing_moves_at_a_node_that_stalls);
+    tcase_add_test(t, the_worst_of_two_counts_and_both_heal);
+    tcase_add_test(t, datagrams_are_lost_where_the_lan_is_bad);
     tcase_add_test(t, nothing_is_kept_while_a_disk_is_full_and_nothing_is_lost);
     tcase_add_test(t, a_disk_that_fails_now_and_then_delays);
     tcase_add_test(t, a_slow_disk_delays);
