@@ -48,15 +48,13 @@ static struct signer thief_of(const struct world *w)
     return thief;
 }
 
-/* Signed by the keys that were stolen and one that nobody lists. */
+/* Signed by all the keys that were stolen, or by one that nobody lists. */
 static struct blob *forge_signed(const struct world *w, struct manifest *m)
 {
-    struct signer s[ROOT_KEYS_MAX];
-    uint32_t count = w->scn.keys.stolen;
-    memcpy(s, w->fleet.release_key[0], count * sizeof(*s));
-    if (count < ROOT_KEYS_MAX)
-        s[count++] = thief_of(w);
-    return fleet_envelope(m, s, count);
+    struct signer thief = thief_of(w);
+    uint32_t stolen = w->scn.keys.stolen;
+    return stolen > 0 ? fleet_envelope(m, w->fleet.release_key[0], stolen)
+                      : fleet_envelope(m, &thief, 1);
 }
 
 /* In the name of a key that is listed. */
