@@ -481,7 +481,7 @@ static void choose_want(struct world *w, struct sim_node *n)
     /* What it runs stands under the first root. */
     const struct manifest *m = &w->release[n->want].manifest;
     int c = release_compare(1, g->installed, m->root_version, m->sequence);
-    n->moved = g->tampered ? c <= 0 : c < 0;
+    n->moved = c <= 0 && !digest_equal(&n->current, &m->digest);
 }
 
 static void node_build(struct world *w, uint32_t node)
