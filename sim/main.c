@@ -115,6 +115,8 @@ static void usage_run(const struct conf *c, bool show)
 /* Says why on one line; returns the status. */
 static int refuse(const char *file, uint32_t line, const char *why)
 {
+    if (file != NULL && strcmp(file, "-") == 0)
+        file = "stdin";
     if (file == NULL)
         fprintf(stderr, "fwswarm-sim: %s\n", why);
     else if (line == 0)

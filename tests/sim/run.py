@@ -165,6 +165,9 @@ def read():
         again = subprocess.run([SIM, "run", "--json", "-"], input=shown.stdout, capture_output=True,
                                text=True, timeout=600)
         expect("the same run", json.loads(again.stdout)["trace_hash"] == first["trace_hash"], first)
+        wrong = subprocess.run([SIM, "run", "-"], input="\npear a\n", capture_output=True, text=True,
+                               timeout=60)
+        expect("its place", wrong.returncode == 2 and wrong.stderr.startswith("stdin:2: "), wrong.stderr)
         without = run(str(path), "--without", "1")
         expect("a fault less", without["faults"] == 0 < first["faults"], [first, without])
 
