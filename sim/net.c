@@ -31,6 +31,7 @@ static const bool slow_start = true;
 #define WINDOW_FIRST (10u * (LINE_MSS + LINE_HEADER))
 #define WINDOW_MOST  (8u * 1024u * 1024u) /* no limit any more */
 #define SILENCE      (SEC / 5)            /* least time-out */
+#define BUFFER_US    (SEC / 2)            /* what waits ahead of a line, at most about */
 
 void net_init(struct net *net)
 {
@@ -269,19 +270,39 @@ static bool window_open(struct world *w, const struct wire_link *l, struct end *
     return e->round < e->window;
 }
 
+/* Buffers hold what passes in a while; TCP learns of it by losses, and slows down.  Returns until
+ * when nothing more goes into those ahead, which lies in the past when there is room. */
+static usec crowded(const struct world *w, const struct wire_link *l, unsigned side)
+{
+    const struct sim_node *from = &w->node[l->end[side].node], *to = &w->node[l->end[!side].node];
+    usec free = to->down.free;
+    if (!l->near && from->place != NONE && w->place[from->place].up.free > free)
+        free = w->place[from->place].up.free;
+    if (!l->near && to->place != NONE && w->place[to->place].down.free > free)
+        free = w->place[to->place].down.free;
+    return free > BUFFER_US ? free - BUFFER_US : 0;
+}
+
 static void pace(struct world *w, uint32_t slot, unsigned side)
 {
     const struct wire_link *l = link_at(w, slot);
     struct end *e = &link_at(w, slot)->end[side];
-    while (e->wait.first != NONE && window_open(w, l, e)) {
+    bool open = true;
+    usec room = 0;
+    while (e->wait.first != NONE) {
+        open = window_open(w, l, e);
+        room = crowded(w, l, side);
+        if (!open || room > w->now)
+            break;
         uint32_t i = parcels_pop(w, &e->wait);
         e->round += parcel_at(w, i)->wire;
         line_send(w, i);
     }
     if (e->wait.first == NONE || e->pacing)
         return;
+    usec at = open ? room : e->round_at + 2 * l->way;
     e->pacing = true;
-    end_tick(w, e->round_at + 2 * l->way, TICK_ROUND, slot, side, 0);
+    end_tick(w, at > room ? at : room, TICK_ROUND, slot, side, 0);
 }
 
 static void pace_tick(struct world *w, uint32_t slot, unsigned side)

@@ -287,7 +287,20 @@ static void draw_releases(struct draw *d)
     }
 }
 
-/* Several keys, of which too few are stolen, or a root that takes them back. */
+/* When the last release of the first model to have its last one is out. */
+static usec last_of_all(const struct scenario *s)
+{
+    usec last[SCN_MODELS] = {0}, first = USEC_NEVER;
+    for (uint32_t i = 0; i < s->releases; i++)
+        if (s->release[i].at > last[s->release[i].model])
+            last[s->release[i].model] = s->release[i].at;
+    for (uint32_t m = 0; m < s->models; m++)
+        first = last[m] < first ? last[m] : first;
+    return first;
+}
+
+/* Several keys, of which too few are stolen, or a root with others.  What only the old
+ * ones signed is worth nothing from then on, so something comes later. */
 static void draw_keys(struct draw *d)
 {
     struct scn_keys *k = &d->s->keys;
@@ -296,8 +309,8 @@ static void draw_keys(struct draw *d)
     k->count = between(d, 1, 4);
     k->threshold = between(d, 1, k->count);
     k->stolen = between(d, 0, k->threshold - 1);
-    if (chance(d, 40))
-        k->rotate_at = MS + moment(d, 60 * SEC);
+    if (chance(d, 60))
+        k->rotate_at = moment(d, last_of_all(d->s));
 }
 
 /* ---- what goes wrong ---- */
