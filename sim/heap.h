@@ -15,17 +15,36 @@ struct tick {
     uint32_t kind, a, b, c;
 };
 
+/* All zeros is an empty one. */
 struct heap {
-    struct tick *tick;
-    size_t count, cap;
     uint64_t sequence;
+    size_t count;
+    /* The bucket that comes first, in order, the first at the end. */
+    struct tick *ready;
+    size_t readies, ready_cap;
+    uint64_t current; /* its number */
+    uint64_t low;     /* bucket of what was taken last: nothing comes before it */
+    /* Buckets from low on, as lists. */
+    struct tick_node *node;
+    size_t nodes, node_cap;
+    uint32_t free; /* list, from 1 */
+    uint32_t *bucket;
+    uint64_t *used; /* one bit a bucket */
+    size_t listed;
+    /* What is later than all buckets: a heap. */
+    struct tick *far;
+    size_t fars, far_cap;
 };
 void heap_fini(struct heap *h);
+/* at: not before what was taken last. */
 void heap_push(struct heap *h, usec at, uint32_t kind, uint32_t a, uint32_t b, uint32_t c);
 /* Takes the first; the heap must not be empty. */
 struct tick heap_pop(struct heap *h);
 /* When the first is due, or USEC_NEVER. */
-usec heap_first(const struct heap *h);
+static inline usec heap_first(const struct heap *h)
+{
+    return h->readies > 0 ? h->ready[h->readies - 1].at : USEC_NEVER;
+}
 
 struct alarms {
     usec *at;        /* by node */

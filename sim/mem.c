@@ -9,8 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define CHUNK_ITEMS 1024u
-#define PAGE        4096u /* as counted: the same on every machine */
+#define PAGE 4096u /* as counted: the same on every machine */
 
 static void *must_have(void *p)
 {
@@ -120,10 +119,10 @@ uint32_t pool_take(struct pool *p)
         return p->free[--p->free_count];
     assert(p->count < NONE);
     uint32_t i = p->count++;
-    size_t c = i / CHUNK_ITEMS;
+    size_t c = i / POOL_CHUNK;
     sim_grow(&p->chunk, &p->chunk_cap, c + 1, sizeof(*p->chunk));
     if (p->chunk[c] == NULL)
-        p->chunk[c] = sim_alloc(CHUNK_ITEMS, p->size);
+        p->chunk[c] = sim_alloc(POOL_CHUNK, p->size);
     return i;
 }
 
@@ -132,12 +131,6 @@ void pool_give(struct pool *p, uint32_t i)
     assert(i < p->count);
     sim_grow(&p->free, &p->free_cap, (size_t)p->free_count + 1, sizeof(*p->free));
     p->free[p->free_count++] = i;
-}
-
-void *pool_at(const struct pool *p, uint32_t i)
-{
-    assert(i < p->count);
-    return p->chunk[i / CHUNK_ITEMS] + (size_t)(i % CHUNK_ITEMS) * p->size;
 }
 
 uint32_t pool_used(const struct pool *p)

@@ -35,6 +35,7 @@ void blob_drop(struct blob *b);
 
 /* Items of one size, named by number.  Numbers are given out last-freed-first, so they depend on
  * nothing but the calls made; items never move. */
+#define POOL_CHUNK 1024u
 struct pool {
     size_t size, chunk_cap;
     uint8_t **chunk;
@@ -47,6 +48,9 @@ void pool_fini(struct pool *p);
 /* Takes an item; its bytes are as its last owner left them (zero when new). */
 uint32_t pool_take(struct pool *p);
 void pool_give(struct pool *p, uint32_t i);
-void *pool_at(const struct pool *p, uint32_t i);
+static inline void *pool_at(const struct pool *p, uint32_t i)
+{
+    return p->chunk[i / POOL_CHUNK] + (size_t)(i % POOL_CHUNK) * p->size;
+}
 /* Items taken and not given back. */
 uint32_t pool_used(const struct pool *p);

@@ -15,15 +15,18 @@ static uint64_t fold(uint64_t h, uint64_t v)
     return h ^ h >> 32;
 }
 
+static uint64_t eight(const uint8_t *p)
+{
+    return (uint64_t)p[0] << 56 | (uint64_t)p[1] << 48 | (uint64_t)p[2] << 40 |
+           (uint64_t)p[3] << 32 | (uint64_t)p[4] << 24 | (uint64_t)p[5] << 16 |
+           (uint64_t)p[6] << 8 | p[7];
+}
+
 static uint64_t fold_bytes(uint64_t h, struct bytes b)
 {
     size_t i = 0;
-    for (; i + 8 <= b.n; i += 8) {
-        uint64_t v = 0;
-        for (size_t k = 0; k < 8; k++)
-            v = v << 8 | b.p[i + k];
-        h = fold(h, v);
-    }
+    for (; i + 8 <= b.n; i += 8)
+        h = fold(h, eight(b.p + i));
     uint64_t v = b.n;
     for (; i < b.n; i++)
         v = v << 8 | b.p[i];

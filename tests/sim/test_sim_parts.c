@@ -20,8 +20,9 @@ START_TEST(heap_orders_by_time_then_by_arrival)
     usec at = 0;
     uint64_t sequence = 0;
     for (uint32_t i = 0; i < 5000; i++) {
-        ck_assert_uint_eq(heap_first(&h), h.tick[0].at);
+        usec first = heap_first(&h);
         struct tick t = heap_pop(&h);
+        ck_assert_uint_eq(first, t.at);
         ck_assert_uint_ge(t.at, at);
         ck_assert(i == 0 || t.at > at || t.sequence > sequence);
         ck_assert_uint_eq(t.sequence, t.a);
@@ -29,6 +30,43 @@ START_TEST(heap_orders_by_time_then_by_arrival)
         sequence = t.sequence;
     }
     ck_assert_uint_eq(heap_first(&h), USEC_NEVER);
+    heap_fini(&h);
+}
+END_TEST
+
+/* Against a list that is searched: near and far ticks, pushed between pops, also before what was
+ * the first. */
+START_TEST(heap_keeps_order_while_time_goes_on)
+{
+    enum { MOST = 400 };
+    const uint32_t reach[] = {1, 40, 3000, 900000, 1100000, 50000000};
+    struct heap h = {0};
+    struct tick list[MOST];
+    uint32_t count = 0;
+    usec now = 0;
+    struct rng r;
+    uint8_t seed[32] = {3};
+    rng_init(&r, seed);
+    for (uint32_t i = 0; i < 60000; i++) {
+        bool grow = i % 5000 < 2500;
+        if (count < MOST && (count == 0 || rng_below(&r, 100) < (grow ? 60u : 40u))) {
+            usec at = now + rng_below(&r, reach[rng_below(&r, 6)]);
+            list[count++] = (struct tick){at, i, 0, i, 0, 0};
+            heap_push(&h, at, 0, i, 0, 0);
+            continue;
+        }
+        uint32_t first = 0;
+        for (uint32_t k = 1; k < count; k++)
+            if (list[k].at < list[first].at ||
+                (list[k].at == list[first].at && list[k].sequence < list[first].sequence))
+                first = k;
+        ck_assert_uint_eq(heap_first(&h), list[first].at);
+        struct tick t = heap_pop(&h);
+        ck_assert_uint_eq(t.a, list[first].a);
+        now = t.at;
+        list[first] = list[--count];
+        ck_assert_uint_eq(h.count, count);
+    }
     heap_fini(&h);
 }
 END_TEST
@@ -159,6 +197,7 @@ int main(void)
     TCase *t = tcase_create("parts");
     suite_add_tcase(s, t);
     tcase_add_test(t, heap_orders_by_time_then_by_arrival);
+    tcase_add_test(t, heap_keeps_order_while_time_goes_on);
     tcase_add_test(t, alarms_follow_every_change);
     tcase_add_test(t, pool_items_stay_where_they_are);
     tcase_add_test(t, shared_bytes_live_as_long_as_a_holder);
