@@ -11,8 +11,9 @@
 #define ENDLESS_BURST  32u
 #define ENDLESS_EVERY  (SEC / 10)
 #define DATA_BURST     8u
-#define DATA_SHARE     8u /* of a line, for all adversaries together: whoever fills it needs no lies \
-                           */
+#define DATA_SHARE                                                                                 \
+    8u /* of a line, for all adversaries together: whoever fills it needs no lies                  \
+        */
 #define DATA_EVERY   (SEC / 20)
 #define FALSE_HASHES 8u /* one chunk record in so many is false too */
 
@@ -213,13 +214,24 @@ static void ask_again(struct world *w, struct foe *f)
     foe_tried(w, f, ENDLESS_BURST);
 }
 
+/* What a node's line down can take, when all of its place are sent to. */
+static uint64_t line_share(const struct world *w, uint32_t node)
+{
+    const struct sim_node *n = &w->node[node];
+    uint64_t rate = n->down.rate;
+    if (n->place == NONE || w->place[n->place].down.rate == 0)
+        return rate;
+    uint64_t share = w->place[n->place].down.rate / w->place[n->place].nodes;
+    return share < rate ? share : rate;
+}
+
 static void send_unasked(struct world *w, struct foe *f)
 {
     uint32_t release;
     struct foe_link *l = next_link(f, &release);
     if (l == NULL || w->now < l->spoke)
         return;
-    uint64_t rate = w->node[l->far].down.rate / DATA_SHARE / w->harm->foes + 1;
+    uint64_t rate = line_share(w, l->far) / DATA_SHARE / w->harm->foes + 1;
     l->spoke = w->now + (uint64_t)DATA_BURST * BLOCK_LEN * SEC / rate;
     const struct geometry *g = &w->release[release].geo;
     for (uint32_t i = 0; i < DATA_BURST; i++)
