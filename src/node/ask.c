@@ -323,8 +323,6 @@ usec ask_deadline(const struct node *n, const struct nlink *l)
         const struct stream *st = stream_of(n, link_index(n, l), i);
         if (!stream_live(st))
             continue;
-        if (st->haves_at != 0 && st->haves_at < t && link_has_credit(n, l))
-            t = st->haves_at;
         if (st->ask_at > n->now && st->ask_at < t)
             t = st->ask_at;
         if (interest_may_grow(n, l, i) && st->interest_at + SEC < t)

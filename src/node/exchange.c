@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define REJECTS_MAX 4u
+#define HAVES_BATCH 32u
+#define HAVES_TIME  (SEC / 4)
 
 /* ---- streams come and go ---- */
 
@@ -36,6 +38,7 @@ static void stream_clear(struct node *n, struct nlink *l, uint32_t slot)
     upload_stream_gone(n, l, slot);
     bool open_sent = st->open_sent, open_got = st->open_got, shut_due = st->shut_due;
     memset(st, 0, sizeof(*st));
+    upload_idle(n, l, slot);
     st->open_sent = open_sent;
     st->open_got = open_got;
     st->shut_due = shut_due;
@@ -127,22 +130,14 @@ void exchange_link_gone(struct node *n, struct nlink *l)
 
 /* ---- what neighbours hold ---- */
 
-static void count_lacking(const struct slot *s, struct stream *st)
-{
-    st->lacking = st->far_greeted
-                      ? picker_lacking(s->picker, bytes_of(st->bits, (s->geo.pieces + 7) / 8))
-                      : 0;
-}
-
 void exchange_interest(struct node *n, struct nlink *l, uint32_t slot)
 {
     struct stream *st = stream_of(n, link_index(n, l), slot);
     const struct slot *s = &n->slots[slot];
     uint8_t scratch[PIECES_BITS_MAX];
     st->interest_at = n->now;
-    st->want = s->state == RELEASE_FETCHING && s->opened && st->far_greeted && st->lacking > 0;
-    if (st->want && ask_spared(n, l, s))
-        st->want = picker_wants(s->picker, ask_bits(n, l, slot, scratch));
+    st->want = s->state == RELEASE_FETCHING && s->opened && st->far_greeted &&
+               picker_wants(s->picker, ask_bits(n, l, slot, scratch));
     if (st->want != st->want_sent || st->want)
         link_wake(n, l, WAKE_STREAMS | WAKE_BLOCKS);
     else
@@ -152,11 +147,8 @@ void exchange_interest(struct node *n, struct nlink *l, uint32_t slot)
 void exchange_update_interest(struct node *n, uint32_t slot)
 {
     for (uint32_t i = 0; i < n->links_top; i++) {
-        if (!link_live(&n->links[i]))
-            continue;
-        struct stream *st = stream_of(n, i, slot);
-        count_lacking(&n->slots[slot], st);
-        exchange_interest(n, &n->links[i], slot);
+        if (link_live(&n->links[i]))
+            exchange_interest(n, &n->links[i], slot);
     }
 }
 
@@ -192,7 +184,7 @@ static void far_greets(struct node *n, struct nlink *l, uint32_t slot, struct by
     for (uint32_t p = 0; p < s->geo.pieces; p++)
         st->far_have += bits_get(st->bits, p) ? 1 : 0;
     st->far_greeted = true;
-    count_lacking(s, st);
+    upload_idle(n, l, slot);
     picker_peer_add(s->picker, bytes_of(st->bits, len));
     for (uint32_t i = 0; i < len && !l->origin; i++)
         s->at_peers[i] |= st->bits[i];
@@ -216,9 +208,10 @@ static void far_has(struct node *n, struct nlink *l, uint32_t slot, uint32_t pie
         bits_set(s->at_peers, piece);
     st->far_have++;
     picker_peer_have(s->picker, piece);
+    if (st->far_have == s->geo.pieces)
+        upload_idle(n, l, slot);
     if (picker_has(s->picker, piece))
         return;
-    st->lacking++;
     if (s->state == RELEASE_FETCHING && (!ask_spared(n, l, s) || !bits_get(s->at_peers, piece))) {
         st->want = true;
         link_wake(n, l, WAKE_STREAMS | WAKE_BLOCKS);
@@ -249,7 +242,7 @@ static void far_lost(struct node *n, struct nlink *l, uint32_t slot, uint32_t pi
         return;
     bits_clear(st->bits, piece);
     st->far_have--;
-    st->lacking -= picker_has(s->picker, piece) ? 0 : 1;
+    upload_idle(n, l, slot);
     picker_peer_lost(s->picker, piece);
     ask_peers_update(n, slot);
     exchange_interest(n, l, slot);
@@ -376,6 +369,7 @@ void exchange_message(struct node *n, struct nlink *l, uint32_t slot, const stru
         bool wants = m->id == MSG_interested;
         if (wants != st->far_want) {
             st->far_want = wants;
+            upload_idle(n, l, slot);
             upload_plan(n);
         }
     } else if (m->id == MSG_bitfield) {
@@ -436,29 +430,59 @@ void exchange_hash_reply(struct node *n, struct nlink *l, const struct wire_msg 
 
 /* ---- what storing said ---- */
 
+/* Tells everybody, and looks again at who still has something for us. */
+static void haves_tell(struct node *n, uint32_t slot)
+{
+    struct slot *s = &n->slots[slot];
+    s->gained_due = s->gained_count;
+    s->haves_at = 0;
+    for (uint32_t i = 0; i < n->links_top; i++) {
+        struct nlink *l = &n->links[i];
+        const struct stream *st = stream_of(n, i, slot);
+        if (st->want)
+            exchange_interest(n, l, slot);
+        if (st->greeted && upload_haves_due(s, st))
+            link_wake(n, l, WAKE_STREAMS);
+    }
+}
+
+void exchange_time(struct node *n)
+{
+    if (n->now < n->haves_due)
+        return;
+    for (uint32_t i = 0; i < n->slots_top; i++) {
+        if (n->slots[i].haves_at != 0 && n->now >= n->slots[i].haves_at)
+            haves_tell(n, i);
+    }
+    n->haves_due = exchange_deadline(n);
+}
+
+usec exchange_deadline(const struct node *n)
+{
+    usec t = USEC_NEVER;
+    for (uint32_t i = 0; i < n->slots_top; i++) {
+        usec at = n->slots[i].haves_at;
+        t = at != 0 && at < t ? at : t;
+    }
+    return t;
+}
+
+/* A neighbour that wants nothing here may be waiting for just this piece; the others hear of many
+ * at once, so that news costs little. */
 void exchange_piece_gained(struct node *n, uint32_t slot, uint32_t piece)
 {
     struct slot *s = &n->slots[slot];
     s->gained[s->gained_count++ % GAINED] = (uint16_t)piece;
-    for (uint32_t i = 0; i < n->links_top; i++) {
-        struct nlink *l = &n->links[i];
-        struct stream *st = stream_of(n, i, slot);
-        if (!link_live(l))
-            continue;
-        if (st->far_greeted && bits_get(st->bits, piece)) {
-            st->lacking--;
-            /* A spared origin has less to give than what it holds. */
-            if (st->want && (st->lacking == 0 || l->origin))
-                exchange_interest(n, l, slot);
-        }
-        if (!st->greeted)
-            continue;
-        if (st->haves_at == 0)
-            st->haves_at = n->now + SEC / 4;
-        if (upload_haves_due(n, s, st))
-            link_wake(n, l, WAKE_STREAMS);
-        else
-            link_touch(n, l);
+    if (s->gained_count - s->gained_due >= HAVES_BATCH) {
+        haves_tell(n, slot);
+    } else {
+        if (s->haves_at == 0)
+            s->haves_at = n->now + HAVES_TIME;
+        n->haves_due = s->haves_at < n->haves_due ? s->haves_at : n->haves_due;
+    }
+    for (uint32_t w = 0; w < link_words(&n->lim); w++) {
+        for (uint64_t set = s->idle[w]; set != 0;)
+            link_wake(n, &n->links[w * 64 + bits_pop(&set)], WAKE_STREAMS);
     }
     if (picker_pieces_have(s->picker) == 1)
         upload_plan(n); /* now there is something to serve */
@@ -522,8 +546,11 @@ static void stored_block(struct node *n, struct nlink *l, const struct store_op 
         s->bytes_origin += op->len;
     else
         s->bytes_peer += op->len;
-    if (picker_stored(s->picker, op->index))
+    if (picker_stored(s->picker, op->index)) {
         exchange_piece_gained(n, op->slot, op->index / s->geo.piece_blocks);
+        if (l != NULL && link_live(l))
+            exchange_interest(n, l, op->slot);
+    }
     if (picker_complete(s->picker)) {
         n->stir = true;
         release_complete(n, s);

@@ -91,7 +91,6 @@ struct stream {
     uint32_t told;         /* of slot.gained_count, what it knows */
     uint32_t lost;         /* a piece to withdraw, plus one; 0 = none */
     uint32_t far_have;     /* pieces it holds */
-    uint32_t lacking;      /* of them, those that are not held here */
     uint32_t served;       /* blocks served since unchoked */
     usec asked;            /* when it last asked us for a block */
     usec ask_at;           /* nothing is asked before: it rejected what it said it would serve */
@@ -102,7 +101,6 @@ struct stream {
     usec chunk_deadline;
     uint32_t chunk_in[PENDING_CHUNKS];
     uint32_t chunk_in_count;
-    usec haves_at; /* when untold pieces must be told; 0 = none */
     uint8_t *bits; /* pieces it holds, limits.pieces bits; NULL until it greeted */
 };
 
@@ -216,6 +214,9 @@ struct slot {
     struct picker *picker;
     uint16_t *gained;      /* a ring of the pieces gained last, GAINED of them */
     uint32_t gained_count; /* pieces ever gained */
+    uint32_t gained_due;   /* of them, those that everybody must be told by now */
+    usec haves_at;         /* when the others must be told; 0 = none */
+    uint64_t *idle;        /* links that want nothing here: told at once; first bit highest */
     uint8_t *at_peers; /* pieces that a neighbour holds which is no origin, limits.pieces bits */
     uint64_t bytes_origin, bytes_peer, bytes_resumed, bytes_up, bytes_wasted;
     uint32_t recheck; /* a block to hash again, or NONE */
@@ -313,8 +314,8 @@ struct node {
      * have changed since the last drain. */
     uint32_t *link_ids;
     usec *link_due;
-    uint64_t *awake, *touched; /* first bit highest */
-    usec links_due, other_due; /* the earliest of the links; of all else */
+    uint64_t *awake, *touched;            /* first bit highest */
+    usec links_due, haves_due, other_due; /* the earliest of the links; of news; of all else */
     uint32_t links_count, next_link;
     /* Places in use lie below these: what is done for every message looks no further. */
     uint32_t links_top, slots_top;
@@ -441,6 +442,10 @@ static inline uint32_t saves_most(const struct limits *lim)
 static inline uint32_t tells_most(const struct limits *lim)
 {
     return 4 * lim->images + lim->withdrawals + 3;
+}
+static inline uint32_t link_words(const struct limits *lim)
+{
+    return (lim->links + 63) / 64;
 }
 /* Asks of all links at once, late ones too; requests of all links that wait here. */
 static inline uint32_t asks_most(const struct limits *lim)
@@ -617,6 +622,9 @@ void exchange_message(struct node *n, struct nlink *l, uint32_t slot, const stru
 void exchange_stored(struct node *n, const struct event *ev);
 void exchange_update_interest(struct node *n, uint32_t slot);
 void exchange_piece_gained(struct node *n, uint32_t slot, uint32_t piece);
+/* What was gained must be told by now. */
+void exchange_time(struct node *n);
+usec exchange_deadline(const struct node *n);
 void exchange_block_lost(struct node *n, uint32_t slot, uint32_t block);
 void exchange_hash_reply(struct node *n, struct nlink *l, const struct wire_msg *m,
                          const struct event *ev);
@@ -651,7 +659,9 @@ uint32_t ask_proof_count(const struct geometry *g);
 void upload_plan(struct node *n); /* choose whom to serve; called when something changed */
 usec upload_deadline(const struct node *n, const struct nlink *l);
 /* Must what was gained be said now? */
-bool upload_haves_due(const struct node *n, const struct slot *s, const struct stream *st);
+bool upload_haves_due(const struct slot *s, const struct stream *st);
+/* A neighbour's wish, or what it holds, may have changed: is it told at once of what is gained? */
+void upload_idle(struct node *n, const struct nlink *l, uint32_t slot);
 bool upload_next_control(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
 bool upload_next_reject(struct node *n, struct nlink *l, struct action *act, uint8_t *head);
 bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint8_t *head);

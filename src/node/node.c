@@ -60,18 +60,15 @@ static void carve_slots(struct node *n, struct carve *c, const struct limits *li
         void *picker = carve(c, picker_size(lim));
         void *gained = carve(c, sizeof(uint16_t) * GAINED);
         void *at_peers = carve(c, (lim->pieces + 7) / 8);
+        void *idle = carve(c, sizeof(uint64_t) * link_words(lim));
         if (n != NULL) {
             n->slots[i].picker = picker;
             n->slots[i].gained = gained;
             n->slots[i].at_peers = at_peers;
+            n->slots[i].idle = idle;
             n->slots[i].recheck = NONE;
         }
     }
-}
-
-static size_t link_words(const struct limits *lim)
-{
-    return (lim->links + 63) / 64;
 }
 
 /* What is looked at for every event, side by side. */
@@ -157,7 +154,7 @@ struct node *node_init(void *mem, const struct limits *lim, const struct node_co
     n->ops_free = NONE;
     for (uint32_t i = 0; i < lim->links; i++)
         n->link_due[i] = USEC_NEVER;
-    n->links_due = n->other_due = USEC_NEVER;
+    n->links_due = n->haves_due = n->other_due = USEC_NEVER;
     n->conf = *conf;
     n->log = log;
     rng_init(&n->rng, seed);
@@ -386,6 +383,7 @@ static void timers(struct node *n)
         link_touch(n, &n->links[i]);
         link_time(n, &n->links[i]);
     }
+    exchange_time(n);
     upload_plan(n);
     peers_time(n);
     if (n->now < n->other_due)
@@ -543,7 +541,7 @@ static bool next_tell(struct node *n, struct action *act)
 /* The first link from `from` on that is awake, round the table; NONE: all sleep. */
 static uint32_t next_awake(const struct node *n, uint32_t from)
 {
-    uint32_t words = (uint32_t)link_words(&n->lim);
+    uint32_t words = link_words(&n->lim);
     if (from >= n->lim.links)
         from = 0;
     /* The first word is looked at twice: from its middle on, and as a whole. */
@@ -639,7 +637,7 @@ bool node_next(struct node *n, struct action *act, uint8_t head[static HEAD_MAX]
 
 usec node_deadline(const struct node *n)
 {
-    return n->loaded ? earlier(n->links_due, n->other_due) : USEC_NEVER;
+    return n->loaded ? earlier(earlier(n->links_due, n->haves_due), n->other_due) : USEC_NEVER;
 }
 
 const struct trust *node_trust(const struct node *n)

@@ -191,11 +191,13 @@ static void slot_fill(struct slot *s, const struct manifest *m)
     struct picker *picker = s->picker;
     uint16_t *gained = s->gained;
     uint8_t *at_peers = s->at_peers;
+    uint64_t *idle = s->idle;
     bool shut_due = s->shut_due, shut_remove = s->shut_remove; /* of the image that was here */
     memset(s, 0, sizeof(*s));
     s->picker = picker;
     s->gained = gained;
     s->at_peers = at_peers;
+    s->idle = idle;
     s->shut_due = shut_due;
     s->shut_remove = shut_remove;
     s->recheck = NONE;
@@ -495,7 +497,8 @@ void release_opened(struct node *n, const struct event *ev)
     assert(e == E_OK); /* it was begun with the same geometry before */
     picker_load(s->picker, ev->opened.blocks, ev->opened.chunks);
     s->opened = true;
-    s->gained_count = 0;
+    s->gained_count = s->gained_due = 0;
+    s->haves_at = 0;
     uint32_t blocks = picker_blocks_have(s->picker);
     if (s->loaded && blocks > 0) {
         s->bytes_resumed = (uint64_t)blocks * BLOCK_LEN;

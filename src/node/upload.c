@@ -16,7 +16,6 @@
 #define STALL_LONGEST    (4 * SEC)
 #define QUANTUM_TIME     SEC /* a turn costs a round trip, so it is worth a while */
 #define CHOKE_GRACE      SEC /* requests that crossed a choke are still served */
-#define HAVES_BATCH      32u
 #define FALSE_CLAIMS_MAX 2u
 #define HAVES_MAP        256u
 
@@ -307,13 +306,26 @@ static void build_greeting(const struct slot *s, struct wire_msg *m)
     }
 }
 
-bool upload_haves_due(const struct node *n, const struct slot *s, const struct stream *st)
+bool upload_haves_due(const struct slot *s, const struct stream *st)
 {
     uint32_t untold = s->gained_count - st->told;
     if (untold == 0)
         return false;
     /* A neighbour that is idle here may be waiting for just this piece. */
-    return untold >= HAVES_BATCH || !st->far_want || n->now >= st->haves_at;
+    return !st->far_want || s->gained_count - s->gained_due < untold;
+}
+
+void upload_idle(struct node *n, const struct nlink *l, uint32_t slot)
+{
+    struct slot *s = &n->slots[slot];
+    uint32_t link = link_index(n, l);
+    const struct stream *st = stream_of(n, link, slot);
+    bool complete = st->far_greeted && st->far_have == s->geo.pieces;
+    uint64_t bit = UINT64_C(1) << (63 - link % 64);
+    if (st->greeted && !st->far_want && !complete)
+        s->idle[link / 64] |= bit;
+    else
+        s->idle[link / 64] &= ~bit;
 }
 
 static void build_haves(const struct slot *s, struct stream *st, struct wire_msg *m,
@@ -321,7 +333,6 @@ static void build_haves(const struct slot *s, struct stream *st, struct wire_msg
 {
     uint32_t from = st->told, low = UINT32_MAX, high = 0;
     st->told = s->gained_count;
-    st->haves_at = 0;
     if (s->gained_count - from > GAINED) {
         m->id = MSG_haves;
         m->haves.first = 0;
@@ -401,8 +412,7 @@ static bool stream_says(struct node *n, uint32_t slot, struct stream *st, struct
     haves_skip(s, st);
     if (far_complete) {
         st->told = s->gained_count;
-        st->haves_at = 0;
-    } else if (upload_haves_due(n, s, st)) {
+    } else if (upload_haves_due(s, st)) {
         if (build)
             build_haves(s, st, m, map);
         return true;
@@ -492,6 +502,7 @@ bool upload_next_control(struct node *n, struct nlink *l, struct action *act, ui
             return true;
         memset(&m, 0, sizeof(m));
         if (stream_says(n, i, st, &m, map, true)) {
+            upload_idle(n, l, i);
             /* A publisher's upload is complete when it may have been all along. */
             if (m.id == MSG_have_all && l->who.role == ROLE_PUBLISHER)
                 st->held_due = true;

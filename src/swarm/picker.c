@@ -455,14 +455,6 @@ bool picker_wants(const struct picker *p, struct bytes bits)
     return false;
 }
 
-uint32_t picker_lacking(const struct picker *p, struct bytes bits)
-{
-    uint32_t lacking = 0;
-    for (uint32_t w = 0; w < bits_words(p->g.pieces); w++)
-        lacking += bits_count(peer_word(p, bits, w) & ~bits_own_word(p->have, w));
-    return lacking;
-}
-
 uint32_t picker_availability(const struct picker *p, uint32_t piece)
 {
     return piece < p->g.pieces ? rarity_get(&p->rarity, piece) : 0;

@@ -42,8 +42,6 @@ void picker_peer_have(struct picker *p, uint32_t piece);
 void picker_peer_lost(struct picker *p, uint32_t piece);
 /* Does a neighbour with these bits hold a piece that is missing here? */
 bool picker_wants(const struct picker *p, struct bytes bits);
-/* How many of them. */
-uint32_t picker_lacking(const struct picker *p, struct bytes bits);
 /* Availability of a piece among neighbours. */
 uint32_t picker_availability(const struct picker *p, uint32_t piece);
 

@@ -1,9 +1,10 @@
 /* Counters, bit-sliced.
  *
- * Plane k holds bit k of the count of every piece, so 64 counters are one column of words.  Adding
- * a whole bitfield is a ripple of half adders, and the least of any set is found by going down the
- * planes from the top and keeping, where some have it, those whose bit is zero: a few word
- * operations for 64 pieces, where an array of counts would need one comparison for each piece.
+ * Plane k is bit k of the count of every piece; the words of all planes for the same 64 pieces lie
+ * side by side.  Adding a whole bitfield is a ripple of half adders, and the least of any set is
+ * found by going down the planes from the top and keeping, where some have it, those whose bit is
+ * zero: a few word operations for 64 pieces, where an array of counts would need one comparison for
+ * each piece.
  * Choosing a block is the most frequent decision of a node; this is what makes it cheap. */
 #include "swarm/rarity.h"
 
@@ -37,8 +38,8 @@ void rarity_begin(struct rarity *r, uint32_t pieces)
 void rarity_add(struct rarity *r, uint32_t w, uint64_t set)
 {
     assert(w < r->words);
-    uint64_t *plane = r->plane + w;
-    for (uint32_t k = 0; k < r->planes && set != 0; k++, plane += r->words) {
+    uint64_t *plane = r->plane + (size_t)w * r->planes;
+    for (uint32_t k = 0; k < r->planes && set != 0; k++, plane++) {
         uint64_t carry = *plane & set;
         *plane ^= set;
         set = carry;
@@ -49,8 +50,8 @@ void rarity_add(struct rarity *r, uint32_t w, uint64_t set)
 void rarity_remove(struct rarity *r, uint32_t w, uint64_t set)
 {
     assert(w < r->words);
-    uint64_t *plane = r->plane + w;
-    for (uint32_t k = 0; k < r->planes && set != 0; k++, plane += r->words) {
+    uint64_t *plane = r->plane + (size_t)w * r->planes;
+    for (uint32_t k = 0; k < r->planes && set != 0; k++, plane++) {
         uint64_t borrow = ~*plane & set;
         *plane ^= set;
         set = borrow;
@@ -61,9 +62,9 @@ void rarity_remove(struct rarity *r, uint32_t w, uint64_t set)
 uint32_t rarity_get(const struct rarity *r, uint32_t piece)
 {
     assert(piece / 64 < r->words);
-    const uint64_t *plane = r->plane + piece / 64;
+    const uint64_t *plane = r->plane + (size_t)(piece / 64) * r->planes;
     uint32_t count = 0;
-    for (uint32_t k = 0; k < r->planes; k++, plane += r->words)
+    for (uint32_t k = 0; k < r->planes; k++, plane++)
         count |= (uint32_t)(*plane >> (63 - piece % 64) & 1) << k;
     return count;
 }
@@ -71,13 +72,13 @@ uint32_t rarity_get(const struct rarity *r, uint32_t piece)
 void rarity_least(const struct rarity *r, uint64_t *set)
 {
     for (uint32_t k = r->planes; k-- > 0;) {
-        const uint64_t *plane = r->plane + (size_t)k * r->words;
+        const uint64_t *plane = r->plane + k;
         uint64_t some = 0;
         for (uint32_t w = 0; w < r->words; w++)
-            some |= set[w] & ~plane[w];
+            some |= set[w] & ~plane[(size_t)w * r->planes];
         if (some == 0)
             continue;
         for (uint32_t w = 0; w < r->words; w++)
-            set[w] &= ~plane[w];
+            set[w] &= ~plane[(size_t)w * r->planes];
     }
 }

@@ -7,8 +7,8 @@
 #include "fwswarm/bytes.h"
 
 struct rarity {
-    uint64_t *plane;        /* bit k of every piece's count, plane by plane */
-    uint32_t planes, words; /* words in a plane: of the pieces counted now */
+    uint64_t *plane;        /* for each word of pieces: bit 0 of their counts, bit 1, ... */
+    uint32_t planes, words; /* bits of a count; words of the pieces counted now */
 };
 
 /* Words of memory for counts up to `most` of that many pieces. */

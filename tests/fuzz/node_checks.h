@@ -27,12 +27,14 @@ static void check_stream(const struct nlink *l, uint32_t s, uint32_t *unchoked, 
     if (st->far_greeted) {
         assert(count_bits(st->bits, sl->geo.pieces) == st->far_have);
         assert(count_bits(st->bits, (w.lim.pieces + 7) / 8 * 8) == st->far_have);
-        struct bytes bits = bytes_of(st->bits, (sl->geo.pieces + 7) / 8);
-        assert(st->lacking == picker_lacking(sl->picker, bits));
     } else {
-        assert(st->bits == NULL && st->far_have == 0 && st->lacking == 0);
+        assert(st->bits == NULL && st->far_have == 0);
     }
     assert(st->told <= sl->gained_count || !st->greeted);
+    bool complete = st->far_greeted && st->far_have == sl->geo.pieces;
+    bool idle = st->greeted && !st->far_want && !complete;
+    uint32_t link = link_index(n, l);
+    assert(idle == ((sl->idle[link / 64] >> (63 - link % 64) & 1) != 0));
     assert(st->chunk_in_count <= PENDING_CHUNKS);
 }
 
@@ -90,6 +92,7 @@ static void check_times(const struct node *n)
     }
     if (!n->loaded)
         return;
+    assert(n->haves_due <= exchange_deadline(n));
     usec other = wants_deadline(n), install = install_deadline(n);
     assert(n->other_due <= other && n->other_due <= install);
 }

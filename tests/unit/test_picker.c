@@ -278,7 +278,7 @@ START_TEST(endgame_asks_twice_and_never_thrice)
     const uint32_t blocks[] = {40, 8000};
     const uint32_t most[] = {32, 80};
     for (uint32_t t = 0; t < 2; t++) {
-        struct geometry g = geometry_of(blocks[t], 4);
+        struct geometry g = geometry_of(blocks[t], 16);
         struct picker *p = picker_of(&roomy, &g);
         struct rng rng = rng_of(6);
         uint8_t room[256];
