@@ -46,6 +46,12 @@ static inline usec heap_first(const struct heap *h)
     return h->readies > 0 ? h->ready[h->readies - 1].at : USEC_NEVER;
 }
 
+/* The one that comes so many after the first, where that is known already; else NULL. */
+static inline const struct tick *heap_peek(const struct heap *h, size_t after)
+{
+    return after < h->readies ? &h->ready[h->readies - 1 - after] : NULL;
+}
+
 struct alarms {
     usec *at;        /* by node */
     uint32_t *place; /* by node: its place in order */

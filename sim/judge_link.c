@@ -209,9 +209,12 @@ static void claims_piece(struct world *w, uint32_t node, const struct judge_slot
 static void claims_map(struct world *w, uint32_t node, const struct judge_slot *s, uint32_t first,
                        struct bytes map)
 {
-    for (uint32_t i = 0; i < map.n * 8; i++)
-        if (bit_test(map.p, i))
+    for (uint32_t i = 0; i < map.n * 8; i++) {
+        if (map.p[i / 8] == 0)
+            i |= 7; /* nothing in this byte */
+        else if (bit_test(map.p, i))
             claims_piece(w, node, s, first + i);
+    }
 }
 
 static void says_claim(struct world *w, uint32_t node, const struct judge_end *e,

@@ -727,6 +727,29 @@ void net_tick(struct world *w, const struct tick *t)
     }
 }
 
+/* Memory is slow beside all this: at ten thousand nodes nearly every tick looks at what no cache
+ * holds.  Two ticks ahead what it names is fetched, one ahead what that points to. */
+void net_prefetch(const struct world *w, const struct tick *t, unsigned ahead)
+{
+    if (t->kind == TICK_ARRIVE || t->kind == TICK_PLACE) {
+        const struct parcel *p = parcel_at(w, t->a);
+        __builtin_prefetch(ahead > 0 ? (const void *)p : link_at(w, p->link));
+        return;
+    }
+    if (t->kind != TICK_LEFT && t->kind != TICK_DELIVER)
+        return;
+    const struct sim_node *n = &w->node[t->a];
+    const struct pipe *q = t->kind == TICK_LEFT ? &n->up : &n->down;
+    if (ahead > 0) {
+        __builtin_prefetch(q);
+        return;
+    }
+    if (q->first != NONE)
+        __builtin_prefetch(parcel_at(w, q->first));
+    if (t->kind == TICK_DELIVER)
+        __builtin_prefetch(n->core);
+}
+
 void net_fini(struct world *w)
 {
     for (uint32_t i = 0; i < w->net.parcels.count; i++)

@@ -39,5 +39,7 @@ uint32_t net_end_place(uint32_t link);
 uint32_t net_end_next(const struct world *w, uint32_t end);
 /* A slot for a new link; its ends are in no list yet. */
 uint32_t net_slot(struct world *w);
+/* This tick comes soon: fetches what it will look at, which changes nothing.  Further ahead: 1. */
+void net_prefetch(const struct world *w, const struct tick *t, unsigned ahead);
 /* TICK_LEFT .. TICK_DOWN, but TICK_CAST. */
 void net_tick(struct world *w, const struct tick *t);

@@ -439,6 +439,15 @@ static void wake(struct world *w, uint32_t node)
     check_deadline(w, node, acted);
 }
 
+static void look_ahead(const struct world *w)
+{
+    for (unsigned ahead = 0; ahead < 2; ahead++) {
+        const struct tick *t = heap_peek(&w->heap, ahead);
+        if (t != NULL)
+            net_prefetch(w, t, ahead);
+    }
+}
+
 bool world_step(struct world *w)
 {
     usec tick_at = heap_first(&w->heap), alarm_at = alarms_at(&w->alarms);
@@ -456,6 +465,7 @@ bool world_step(struct world *w)
         w->now = at;
     if (tick_at <= alarm_at) {
         struct tick t = heap_pop(&w->heap);
+        look_ahead(w);
         do_tick(w, &t);
     } else {
         wake(w, alarms_first(&w->alarms));
