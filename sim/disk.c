@@ -11,6 +11,7 @@
 #include "disk.h"
 
 #include "checks.h"
+#include "fault.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -413,11 +414,13 @@ static void judge_ban(struct world *w, uint32_t node, struct bytes key)
     if (n->behaviour != BEHAVE_HONEST || key.n == 0)
         return;
     for (uint32_t i = 0; i < w->count; i++) {
-        const struct sim_node *far = &w->node[i];
+        struct sim_node *far = &w->node[i];
         if (!bytes_equal(key, bytes_of(far->member.node.b, sizeof(far->member.node.b))))
             continue;
         if (far->behaviour == BEHAVE_HONEST && !far->rotten)
             check_failed(w, node, "bans node %u, which is honest and has an honest disk", i);
+        if (!far->shunned)
+            fault_shunned(w, i);
         return;
     }
     check_failed(w, node, "bans a key that no node has");

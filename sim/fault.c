@@ -353,10 +353,16 @@ void fault_left(struct world *w, uint32_t node)
     verdict_left(w);
 }
 
+void fault_shunned(struct world *w, uint32_t node)
+{
+    w->node[node].shunned = true;
+    verdict_left(w);
+}
+
 bool fault_excused(const struct world *w, uint32_t node)
 {
     const struct sim_node *n = &w->node[node];
-    return n->gone || n->rotten || verdict_lost(w, node);
+    return n->gone || n->shunned || verdict_lost(w, node);
 }
 
 uint32_t fault_lacking(const struct world *w, bool excused)

@@ -9,12 +9,12 @@
  * What can be demanded.  A device must come to its release (sim_node.want) within the limit of
  * liveness after the last fault healed, unless it is excused, because
  *
- *   - it is gone for good, or its own disk rots: those whom it served bad blocks may have banned
- *     it, and may be all that it could fetch from;
- *   - somebody is gone or rotten, and what the sound disks of the honest nodes that are left hold
- *     does not make up the image: then nobody can complete it;
- *   - the last sound verify node is gone (or rotten, hence banned), and since then no path leads
- *     from the device to such an image.  A path goes from node to node over links that were there
+ *   - it is gone for good, or shunned: its disk rots, and somebody whom it served a bad block has
+ *     banned it, who may be all that it could fetch from;
+ *   - somebody is gone or rotten, and the sound blocks of the honest nodes that are left and not
+ *     shunned do not make up the image: then nobody can complete it;
+ *   - the last verify node is gone or shunned, and since then no path leads from the device to such
+ *     an image.  A path goes from node to node over links that were there
  *     at that moment, of which one end still remembers the other (it has not restarted) and can
  *     dial it (it is not behind a NAT elsewhere).  A restarted device knows only verify nodes.
  *
@@ -34,6 +34,8 @@ void fault_strike(struct world *w, uint32_t what);
 bool fault_lets_boot(struct world *w, uint32_t node);
 /* A node has left for good. */
 void fault_left(struct world *w, uint32_t node);
+/* An honest node has banned it. */
+void fault_shunned(struct world *w, uint32_t node);
 
 /* May this device lack its release when all is over?  See above. */
 bool fault_excused(const struct world *w, uint32_t node);

@@ -16,7 +16,7 @@ struct pair {
 };
 
 struct verdict {
-    bool left;     /* somebody is gone or rotten; else everything can be demanded */
+    bool left;     /* somebody is gone, rotten or shunned; else everything can be demanded */
     bool orphaned; /* no sound verify node is left */
     struct pair *met;
     size_t mets, mets_cap;
@@ -52,7 +52,7 @@ void verdict_fini(struct world *w)
 
 static bool is_sound(const struct sim_node *n)
 {
-    return n->behaviour == BEHAVE_HONEST && !n->gone && !n->rotten;
+    return n->behaviour == BEHAVE_HONEST && !n->gone && !n->shunned;
 }
 
 /* ---- the moment when nobody introduces anybody any more ---- */
@@ -139,7 +139,7 @@ static void add_disk(const struct sim_node *n, uint32_t release, uint8_t *all, s
         if (!s->bound || s->release != release)
             continue;
         for (size_t k = 0; k < size; k++)
-            all[k] |= s->blocks[k];
+            all[k] |= s->rot == NULL ? s->blocks[k] : s->blocks[k] & (uint8_t)~s->rot[k];
     }
 }
 

@@ -209,6 +209,7 @@ struct sim_node {
     bool moved;        /* it did not run that release from the start */
     bool gone;         /* and does not come back */
     bool rotten;       /* a block rotted on its disk: honest nodes may ban it */
+    bool shunned;      /* and one did */
     usec clock;        /* what it counts beyond the world's time, modulo 2^64 */
     struct node *core; /* NULL while it is down */
     void *mem;

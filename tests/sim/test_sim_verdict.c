@@ -175,14 +175,24 @@ START_TEST(disks_are_put_together)
 }
 END_TEST
 
-START_TEST(a_rotten_disk_holds_nothing)
+START_TEST(what_rotted_is_not_held_and_who_is_shunned_holds_nothing)
 {
     chain();
-    disk_import(w, 1, 0, 0);
-    w->node[A].rotten = true;
+    struct rng rng;
+    const uint8_t seed[32] = {1};
+    rng_init(&rng, seed);
     world_leave(w, 0);
+    expect_excused("");
+    ck_assert_uint_eq(disk_rot(w, A, 1, &rng), 1);
+    w->node[A].rotten = true;
+    w->steps++;
+    expect_excused("ABCD");
+    disk_import(w, 1, 0, 0);
+    w->steps++;
+    expect_excused("");
+    fault_shunned(w, A);
     expect_excused("A");
-    world_leave(w, 1);
+    fault_shunned(w, 1);
     expect_excused("ABCD");
 }
 END_TEST
@@ -199,7 +209,7 @@ int main(void)
     tcase_add_test(t, a_restarted_node_is_still_remembered);
     tcase_add_test(t, who_cannot_be_dialled_must_remember_itself);
     tcase_add_test(t, disks_are_put_together);
-    tcase_add_test(t, a_rotten_disk_holds_nothing);
+    tcase_add_test(t, what_rotted_is_not_held_and_who_is_shunned_holds_nothing);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
     int failed = srunner_ntests_failed(r);
