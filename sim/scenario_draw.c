@@ -194,8 +194,10 @@ static uint32_t draw_tampered(struct draw *d, uint32_t room)
     g->model = s->models > 1 ? rng_below(&d->rng, s->models) : 0;
     g->tampered = chance(d, 75);
     for (uint32_t i = 0; i < s->releases; i++) {
-        if (s->release[i].model == g->model && !s->release[i].withdrawn && chance(d, 60))
-            g->installed = s->release[i].sequence;
+        const struct scn_release *r = &s->release[i];
+        bool early = s->keys.rotate_at == 0 || r->at < s->keys.rotate_at;
+        if (r->model == g->model && !r->withdrawn && early && chance(d, 60))
+            g->installed = r->sequence;
     }
     return count;
 }

@@ -25,8 +25,8 @@
 #define TIMEOUT_S    60u
 #define SHOW_LIVE    (SEC / 4)
 #define SHOW_PLAIN   (10 * SEC)
-#define SHRINK_RUNS  600u
-#define SHRINK_STEPS 60000000u
+#define SHRINK_RUNS  400u
+#define SHRINK_STEPS 20000000u
 #define TEXT_MAX     65536u
 
 struct swarm {
