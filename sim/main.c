@@ -7,6 +7,7 @@
  *
  * SIGINT and SIGTERM are blocked while a world runs and asked for between steps, so the result so
  * far is that of whole steps, and no handler has to share anything with the loop. */
+#include "channel.h"
 #include "checks.h"
 #include "fault.h"
 #include "override.h"
@@ -305,8 +306,13 @@ static int run(const struct scenario *scn, const char *file, const struct option
 {
     char why[WHY_MAX];
     sigset_t ends;
-    if (opt->link_real)
-        return refuse(NULL, 0, "--link real: not built; leave it out, or write --link model");
+    if (opt->link_real && scenario_nodes(scn) > CHANNEL_NODES_MAX) {
+        snprintf(why, sizeof(why),
+                 "--link real: %u nodes, and at most %u have a channel of their "
+                 "own; leave it out, or use fewer",
+                 scenario_nodes(scn), CHANNEL_NODES_MAX);
+        return refuse(NULL, 0, why);
+    }
     if (room_lacks(scn, room_available(), why, sizeof(why)))
         return refuse(NULL, 0, why);
     if (opt->plot_over != NULL && !plot_over(opt->plot_over))

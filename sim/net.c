@@ -10,6 +10,7 @@
 #include "net.h"
 
 #include "address.h"
+#include "channel.h"
 #include "checks.h"
 #include "fwswarm/link.h"
 #include "fwswarm/wire.h"
@@ -130,6 +131,8 @@ void link_unref(struct world *w, uint32_t slot)
     if (--l->refs > 0 || !end_is_over(&l->end[0]) || !end_is_over(&l->end[1]))
         return;
     check_link(w, l);
+    if (channel_on(w))
+        channel_free(w, slot);
     uint32_t generation = (l->generation + 1) & ((1u << (32 - NAME_BITS)) - 1);
     *l = (struct wire_link){.generation = generation};
     pool_give(&w->net.links, slot);
@@ -199,6 +202,7 @@ uint32_t parcel_new(struct world *w, uint32_t slot, unsigned side, enum parcel_k
     p->head_len = 0;
     p->long_head = NONE;
     p->has_body = false;
+    p->roots = false;
     p->body.blob = NULL;
     link_at(w, slot)->refs++;
     return i;
@@ -211,6 +215,8 @@ void parcel_free(struct world *w, uint32_t i)
         pool_give(&w->net.heads, p->long_head);
     blob_drop(p->body.blob);
     p->body.blob = NULL;
+    if (channel_on(w))
+        channel_drop(w, i);
     uint32_t slot = p->link;
     pool_give(&w->net.parcels, i);
     link_unref(w, slot);
@@ -368,6 +374,8 @@ bool net_send(struct world *w, uint32_t node, uint32_t link, const uint8_t *head
         p->has_body = true;
         p->body = *body;
     }
+    if (channel_on(w))
+        channel_write(w, i, head, e->record == len + WIRE_LENGTH_BYTES);
     e->queued += credit;
     e->unsent += credit;
     mark_dirty(w, e, slot, side);
@@ -408,6 +416,8 @@ bool net_flush(struct world *w, uint32_t node)
         uint32_t slot = w->net.dirty[i] / 2, side = w->net.dirty[i] % 2;
         struct end *e = &link_at(w, slot)->end[side];
         e->dirty = false;
+        if (channel_on(w))
+            channel_seal(w, slot, side);
         if (e->node == node)
             give_credit(w, slot, side);
         link_unref(w, slot);
@@ -594,6 +604,8 @@ static void deliver_data(struct world *w, uint32_t i)
         if (!l->near && n->place != NONE && w->place[n->place].up.rate > 0)
             (void)line_pass(&w->place[n->place].up, w->now, acks);
     }
+    if (channel_on(w))
+        channel_read(w, i);
     struct event ev = {.type = EV_MSG, .link = link_name(l, p->link, !p->side)};
     const uint8_t *head = p->long_head != NONE ? pool_at(&w->net.heads, p->long_head) : p->head;
     ev.msg.head = bytes_of(head, p->head_len);
@@ -752,6 +764,8 @@ void net_prefetch(const struct world *w, const struct tick *t, unsigned ahead)
 
 void net_fini(struct world *w)
 {
+    if (channel_on(w))
+        channel_fini(w);
     for (uint32_t i = 0; i < w->net.parcels.count; i++)
         blob_drop(parcel_at(w, i)->body.blob);
     pool_fini(&w->net.links);

@@ -39,6 +39,7 @@ void reset_send(struct world *w, uint32_t slot, unsigned side);
 void parcel_depart(struct world *w, uint32_t i);
 
 /* ---- shake.c ---- */
+/* A parcel of the handshake is in. */
 void shake_message(struct world *w, uint32_t parcel);
 void shake_late(struct world *w, uint32_t slot, unsigned side);
 void shake_accept(struct world *w, uint32_t slot);

@@ -7,6 +7,7 @@
  * does not admit it says goodbye to.  Nobody answers at an address that is nobody's, is behind a
  * NAT, or whose node is down: such a dial fails when its time is up. */
 #include "address.h"
+#include "channel.h"
 #include "fwswarm/link.h"
 #include "net_links.h"
 
@@ -40,11 +41,32 @@ uint32_t net_handshake_bytes(uint32_t message, size_t cert_len)
     return message == 1 ? SHAKE_REPLY(cert_len) : SHAKE_PROOF(cert_len);
 }
 
+/* Who holds a newer root than the other says to have sends it along. */
 static void send_shake(struct world *w, uint32_t slot, unsigned side, enum parcel_kind kind)
 {
-    const struct sim_node *n = &w->node[link_at(w, slot)->end[side].node];
+    struct wire_link *l = link_at(w, slot);
+    const struct sim_node *n = &w->node[l->end[side].node];
     uint32_t message = kind == PARCEL_HELLO ? 0 : kind == PARCEL_REPLY ? 1 : 2;
-    line_send(w, parcel_new(w, slot, side, kind, net_handshake_bytes(message, n->cert_len)));
+    uint32_t payload = net_handshake_bytes(message, n->cert_len);
+    l->root[side] = node_trust(n->core)->root.version;
+    bool roots = message > 0 && l->root[side] > l->root[!side] && w->fleet.next_root != NULL;
+    if (roots)
+        payload += w->fleet.next_root->len;
+    uint32_t i = parcel_new(w, slot, side, kind, payload);
+    parcel_at(w, i)->roots = roots;
+    if (channel_on(w))
+        channel_shake(w, i, payload);
+    line_send(w, i);
+}
+
+/* What a handshake brings counts whatever becomes of the link. */
+static void learn(struct world *w, uint32_t node)
+{
+    const struct blob *root = w->fleet.next_root;
+    struct event ev = {.type = EV_LEARNT};
+    ev.learnt.roots = bytes_of(root->data, root->len);
+    world_give(w, node, &ev);
+    world_drain(w, node);
 }
 
 void shake_syn(struct world *w, uint32_t slot)
@@ -143,7 +165,7 @@ static void on_synack(struct world *w, uint32_t slot)
 
 static void take_hello(struct world *w, uint32_t slot)
 {
-    if (admitted(w, slot))
+    if (!link_at(w, slot)->end[1].refuses && admitted(w, slot))
         send_shake(w, slot, 1, PARCEL_REPLY);
     else
         turn_away(w, slot, 1);
@@ -162,6 +184,10 @@ void shake_message(struct world *w, uint32_t parcel)
     uint32_t slot = p->link;
     unsigned side = !p->side;
     struct end *to = &link_at(w, slot)->end[side];
+    bool shaken = p->kind != PARCEL_SYN && p->kind != PARCEL_SYNACK;
+    to->refuses = shaken && channel_on(w) && !channel_shaken(w, parcel);
+    if (p->roots)
+        learn(w, to->node);
     switch ((enum parcel_kind)p->kind) {
     case PARCEL_SYN:
         on_syn(w, slot);
@@ -176,7 +202,7 @@ void shake_message(struct world *w, uint32_t parcel)
             take_hello(w, slot);
         return;
     case PARCEL_REPLY:
-        if (is_full(&w->node[to->node])) {
+        if (to->refuses || is_full(&w->node[to->node])) {
             turn_away(w, slot, side);
             return;
         }
@@ -184,7 +210,7 @@ void shake_message(struct world *w, uint32_t parcel)
         end_up(w, slot, side);
         return;
     case PARCEL_PROOF:
-        if (is_full(&w->node[to->node]))
+        if (to->refuses || is_full(&w->node[to->node]))
             turn_away(w, slot, side);
         else
             end_up(w, slot, side);

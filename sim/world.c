@@ -9,6 +9,7 @@
 
 #include "address.h"
 #include "adversary.h"
+#include "channel.h"
 #include "checks.h"
 #include "disk.h"
 #include "fault.h"
@@ -572,6 +573,8 @@ bool world_init(struct world *w, const struct scenario *scn, const struct option
     usec bound = report_bound(w);
     w->chaos_end = chaos_end(w, bound);
     w->until = scn->until > 0 ? scn->until : liveness_limit(w, bound);
+    if (opt->link_real)
+        channel_init(w);
     vendor_plan(w);
     weather_init(w);
     adversary_init(w);

@@ -74,6 +74,7 @@ struct end {
     bool dirty;          /* written to since the last flush */
     bool pacing;         /* a TICK_ROUND is due */
     bool probing;        /* a TICK_PROBE is due */
+    bool refuses;        /* the channel does not want the other */
     bool told;           /* the other end hears, or has heard, that this one is closed */
     uint32_t queued;     /* head and body bytes given by the core for which it has no credit yet */
     uint32_t unsent;     /* the same, and those that the kernel has taken and not sent */
@@ -96,6 +97,7 @@ struct wire_link {
     struct end end[2];   /* 0 dialled, 1 listened */
     usec way;            /* latency, one way */
     bool near;           /* both ends are in one place */
+    uint32_t root[2];    /* versions that the ends said they hold */
     uint32_t generation; /* so that a name is not used again soon */
     uint32_t refs;       /* parcels and ticks that name it */
     uint64_t flying;     /* bytes that left one end and are neither lost nor at the other */
@@ -122,6 +124,7 @@ struct parcel {
     uint8_t side;    /* of the sender */
     uint8_t kind, err;
     bool has_body;
+    bool roots; /* of a handshake: it brings the newer root */
     uint16_t head_len;
     uint32_t long_head;
     uint8_t head[HEAD_INLINE];
@@ -133,6 +136,7 @@ struct net {
     uint32_t *dirty; /* ends written to since the last flush */
     size_t dirties, dirty_cap;
     uint64_t wire_sent, wire_received, wire_lost, wire_flying;
+    struct channels *channels; /* channel.c's own; NULL: sizes are enough */
     uint64_t acks, cast_bytes; /* acknowledgements and datagrams, beside these */
     /* Image bytes that left uplinks; of those of peers, those that stayed in their place. */
     uint64_t payload_origin, payload_peer, payload_near;

@@ -11,6 +11,7 @@ origins    three verify nodes, of which one has the image at first
 near       no delay at all: nothing is served before it is durable
 crowd      more devices than the verify node has links: all complete
 sites      places behind thin lines: what comes in over them, with a LAN and without
+real       the true channel changes nothing
 input      what cannot be is refused by name with status 2
 read       a scenario file: its mistakes by line, and the same run in other ways
 examples   the scenarios of sim/scenarios complete
@@ -112,6 +113,26 @@ def sites():
     expect("no sites, no copies", run(*SMALL)["wan_copies_per_site"] is None, copies)
 
 
+def real():
+    """Every message through the true channel: the model's sizes and moments are its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "scenario.scn"
+        path.write_text("site shop count=2 up=10Mbit down=20Mbit rtt=2ms lan\n"
+                        "verify vendor count=2\n"
+                        "peers tills site=shop count=3 nat\n"
+                        "peers alone count=4\n"
+                        "peers late count=2 join=20s\n"
+                        "keys count=2 threshold=1 rotate-at=2s\n"
+                        "release version=2.0 size=1MiB\n"
+                        "release version=3.0 size=1MiB at=5s\n"
+                        "fault 1 crash at=2s lasts=5s group=alone count=2\n"
+                        "fault 2 break at=1s lasts=20s strength=20\n")
+        for args in ([*SMALL, "--crash", "4"], [str(path)]):
+            model, true = run(*args), run(*args, "--link", "real")
+            expect("no violations", true["violations"] == [], true)
+            expect("same hash", model["trace_hash"] == true["trace_hash"], [model, true])
+
+
 def refused():
     """What the command line cannot mean."""
     for args, word in ((["--peers", "0"], "write a value from 1 to 60000"),
@@ -122,7 +143,7 @@ def refused():
                        (["--seed"], "needs a value"), (["--rtt", "slow"], "--rtt slow"),
                        (["--rtt", "61s"], "write 0 to 1min"), (["--until", "90"], "such as 20ms or 90s"),
                        (["--without", "2"], "no fault of that number"),
-                       (["--link", "wire"], "model|real"), (["--link", "real"], "not built"),
+                       (["--link", "wire"], "model|real"), (["--link", "real", "--peers", "201"], "at most 200"),
                        (["--over", "x"], "--plot"),
                        (["a.scn", "b.scn"], "one scenario at a time"),
                        (["/nonexistent/x.scn"], "/nonexistent/x.scn: cannot be read"),
@@ -248,5 +269,5 @@ def live():
 
 
 {"complete": complete, "same": same, "other": other, "crash": crash, "origins": origins, "near": near,
- "crowd": crowd, "sites": sites, "input": refused,
+ "crowd": crowd, "sites": sites, "real": real, "input": refused,
  "read": read, "examples": examples, "flags": flags, "stop": stop, "live": live}[sys.argv[2]]()
