@@ -14,7 +14,10 @@
 #define LATE_KEEP     (30 * SEC)
 #define QUEUE_LOW     (SEC / 4)
 #define QUEUE_HIGH    (SEC / 2)
+#define OWN_BLOCKS    2u
+#define OWN_MOST      (2 * SEC)
 #define WINDOW_MIN    2u
+#define SPARED_SHARE  4u
 #define PEERS_EVERY   (60 * SEC)
 #define PEERS_SOON    (10 * SEC)
 
@@ -95,12 +98,21 @@ void ask_chunk_over(struct node *n, struct slot *s, struct stream *st)
 
 /* ---- origins are spared ---- */
 
-/* What a neighbour holds is left to the neighbours, as long as they give more than this origin. */
+/* What a neighbour holds is left to the neighbours, as long as they give more than this origin, and
+ * not much less than it gave when it was asked: one that is spared gives nothing, and that must not
+ * keep it spared. */
 bool ask_spared(struct node *n, struct nlink *l, const struct slot *s)
 {
     if (!l->origin || n->conf.role == ROLE_VERIFY || picker_in_endgame(s->picker))
         return false;
-    return meter_rate(&n->from_peers, n->now) > meter_rate(&l->down, n->now);
+    uint64_t peers = meter_rate(&n->from_peers, n->now);
+    return peers > meter_rate(&l->down, n->now) && peers > l->gave / SPARED_SHARE;
+}
+
+void ask_gave(struct node *n, struct nlink *l)
+{
+    uint64_t rate = meter_rate(&l->down, n->now);
+    l->gave = rate > l->gave ? rate : l->gave - (l->gave - rate) / 64;
 }
 
 /* What may be asked of this link: what it holds, less what is left to others. */
@@ -155,13 +167,17 @@ void ask_cancel_elsewhere(struct node *n, const struct nlink *from, uint32_t slo
 
 /* What is asked ahead is bounded by delay: the window grows while a block comes within a quarter of
  * a second more than the shortest round trip, and shrinks when it waits twice that in queues.  So
- * choices stay late and a long path is still filled. */
+ * choices stay late and a long path is still filled.  What the request itself may have waited behind
+ * blocks on a slow uplink of our own says nothing about the other side's queue. */
 void ask_window(struct node *n, struct nlink *l, usec took)
 {
     usec waited = took > l->rtt.min ? took - l->rtt.min : 0;
-    if (waited < QUEUE_LOW && l->window < n->lim.requests)
+    uint64_t up = meter_rate(&n->sending, n->now);
+    usec own = up > 0 ? OWN_BLOCKS * BLOCK_LEN * SEC / up : 0;
+    own = own < OWN_MOST ? own : OWN_MOST;
+    if (waited < QUEUE_LOW + own && l->window < n->lim.requests)
         l->window++;
-    else if (waited > QUEUE_HIGH && l->window > WINDOW_MIN)
+    else if (waited > QUEUE_HIGH + own && l->window > WINDOW_MIN)
         l->window--;
 }
 

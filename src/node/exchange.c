@@ -319,6 +319,7 @@ static void on_piece(struct node *n, struct nlink *l, uint32_t slot, const struc
     l->bytes_down += ev->msg.body_len;
     n->bytes_down += ev->msg.body_len;
     meter_add(&l->down, n->now, ev->msg.body_len);
+    ask_gave(n, l);
     if (!l->origin)
         meter_add(&n->from_peers, n->now, ev->msg.body_len);
     ask_window(n, l, took);

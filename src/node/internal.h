@@ -49,6 +49,7 @@
 #define LAN_PACKETS_A_SECOND 20u
 #define LAN_BUCKET_RATE      20480u /* so that the bucket's least burst holds 32 packets */
 #define UPLOAD_SLOTS         4u
+#define UPLOAD_SLOTS_MOST    16u /* while the uplink has room */
 #define CHOKED_UPLOADS       64u /* requests of a link that is not served, each to be rejected */
 #define LINKS_TARGET         16u
 #define HALF_OPEN_MAX        8u
@@ -158,6 +159,8 @@ struct nlink {
     uint32_t far_count;
     struct meter down;
     struct rtt rtt;
+    uint64_t gave; /* its rate in its better moments */
+    usec reacts;   /* from when we serve it until it asks: its round trip and more; 0 = unknown */
     uint64_t bytes_up, bytes_down;
     struct member who;
     struct {
@@ -316,6 +319,8 @@ struct node {
     usec *link_due;
     uint64_t *awake, *touched;            /* first bit highest */
     usec links_due, haves_due, other_due; /* the earliest of the links; of news; of all else */
+    usec busy_at, widened_at; /* the uplink had its fill; another place was made for an upload */
+    usec widen_due;           /* when another may be, if somebody waits */
     uint32_t links_count, next_link;
     /* Places in use lie below these: what is done for every message looks no further. */
     uint32_t links_top, slots_top;
@@ -454,7 +459,7 @@ static inline uint32_t asks_most(const struct limits *lim)
 }
 static inline uint32_t uploads_most(const struct limits *lim)
 {
-    return 2 * UPLOAD_SLOTS * lim->uploads + CHOKED_UPLOADS * lim->links;
+    return UPLOAD_SLOTS_MOST * lim->uploads + CHOKED_UPLOADS * lim->links;
 }
 static inline struct bytes digest_bytes(const struct digest *d)
 {
@@ -646,6 +651,8 @@ void ask_window(struct node *n, struct nlink *l, usec took);
 bool ask_room(const struct node *n);
 /* The chunk asked of this stream will not come, or not from here. */
 void ask_chunk_over(struct node *n, struct slot *s, struct stream *st);
+/* A block came: remembers how fast this link can be. */
+void ask_gave(struct node *n, struct nlink *l);
 /* Is this origin spared what neighbours hold? */
 bool ask_spared(struct node *n, struct nlink *l, const struct slot *s);
 /* What may be asked of a link; lent from the stream or from scratch (PIECES_BITS_MAX bytes). */

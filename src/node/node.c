@@ -154,7 +154,7 @@ struct node *node_init(void *mem, const struct limits *lim, const struct node_co
     n->ops_free = NONE;
     for (uint32_t i = 0; i < lim->links; i++)
         n->link_due[i] = USEC_NEVER;
-    n->links_due = n->haves_due = n->other_due = USEC_NEVER;
+    n->links_due = n->haves_due = n->widen_due = n->other_due = USEC_NEVER;
     n->conf = *conf;
     n->log = log;
     rng_init(&n->rng, seed);
@@ -637,7 +637,10 @@ bool node_next(struct node *n, struct action *act, uint8_t head[static HEAD_MAX]
 
 usec node_deadline(const struct node *n)
 {
-    return n->loaded ? earlier(earlier(n->links_due, n->haves_due), n->other_due) : USEC_NEVER;
+    if (!n->loaded)
+        return USEC_NEVER;
+    usec t = earlier(n->links_due, n->other_due);
+    return earlier(t, earlier(n->haves_due, n->widen_due));
 }
 
 const struct trust *node_trust(const struct node *n)

@@ -14,6 +14,10 @@
 #define QUEUE_LEAST      BLOCK_LEN
 #define STALL_SHORTEST   (SEC / 2)
 #define STALL_LONGEST    (4 * SEC)
+#define REACTS_UNKNOWN   SEC
+#define REACTS_MOST      (4 * SEC)
+#define WIDEN_AFTER      (SEC / 2)
+#define WIDEN_PAUSE      (SEC / 10)
 #define QUANTUM_TIME     SEC /* a turn costs a round trip, so it is worth a while */
 #define CHOKE_GRACE      SEC /* requests that crossed a choke are still served */
 #define FALSE_CLAIMS_MAX 2u
@@ -103,11 +107,42 @@ static bool find_deprived(struct node *n, uint32_t *link, uint32_t *slot, uint64
     return found;
 }
 
+/* A turn begins with a round trip in which nothing is asked. */
+static usec reacts(const struct nlink *l)
+{
+    return l->reacts != 0 ? l->reacts : REACTS_UNKNOWN;
+}
+
+static usec idle_at(const struct nlink *l, const struct stream *st)
+{
+    return st->turned >= st->asked ? st->turned + reacts(l) + IDLE_TIME : st->asked + IDLE_TIME;
+}
+
 /* Served, and asks for nothing: its place is another's as soon as one waits. */
 static bool idle(const struct node *n, uint32_t link, const struct stream *st)
 {
-    usec since = st->turned > st->asked ? st->turned : st->asked;
-    return n->links[link].uploads_count == 0 && n->now >= since + IDLE_TIME;
+    return n->links[link].uploads_count == 0 && n->now >= idle_at(&n->links[link], st);
+}
+
+/* Is there room for another upload?  UPLOAD_SLOTS keep a turn short when the uplink is full.  When
+ * it has not been for a while, on long paths say, one more is served at a time. */
+static bool place_free(const struct node *n)
+{
+    return n->unchoked < UPLOAD_SLOTS ||
+           (n->unchoked < UPLOAD_SLOTS_MOST && n->now >= n->busy_at + WIDEN_AFTER &&
+            n->now >= n->widened_at + WIDEN_PAUSE);
+}
+
+static void serve(struct node *n, uint32_t link, uint32_t slot)
+{
+    struct stream *st = stream_of(n, link, slot);
+    if (n->unchoked >= UPLOAD_SLOTS)
+        n->widened_at = n->now;
+    st->unchoked = true;
+    st->turned = n->now;
+    st->served = 0;
+    n->unchoked++;
+    link_wake(n, &n->links[link], WAKE_ALL);
 }
 
 void upload_plan(struct node *n)
@@ -126,28 +161,32 @@ void upload_plan(struct node *n)
             }
         }
     }
-    while (n->unchoked < UPLOAD_SLOTS && find_deprived(n, &link, &slot, &value)) {
-        struct stream *st = stream_of(n, link, slot);
-        st->unchoked = true;
-        st->turned = n->now;
-        st->served = 0;
-        n->unchoked++;
-        link_wake(n, &n->links[link], WAKE_ALL);
+    while (waiting && place_free(n)) {
+        serve(n, link, slot);
+        waiting = find_deprived(n, &link, &slot, &value);
+    }
+    n->widen_due = USEC_NEVER;
+    if (waiting && n->unchoked < UPLOAD_SLOTS_MOST) {
+        usec at = n->busy_at + WIDEN_AFTER, next = n->widened_at + WIDEN_PAUSE;
+        n->widen_due = at > next ? at : next;
     }
 }
 
 /* After a block was served: has this neighbour had its share while a more deprived one waits? */
-static void rotate(struct node *n, uint32_t slot, struct stream *st)
+static void rotate(struct node *n, const struct nlink *l, uint32_t slot, struct stream *st)
 {
     uint32_t quantum = n->slots[slot].geo.piece_blocks;
     if (quantum < QUANTUM_BLOCKS)
         quantum = QUANTUM_BLOCKS;
-    if (!st->unchoked || st->served < quantum || n->now < st->turned + QUANTUM_TIME)
+    usec least = 4 * l->reacts;
+    if (!st->unchoked || st->served < quantum ||
+        n->now < st->turned + (least > QUANTUM_TIME ? least : QUANTUM_TIME))
         return;
     st->served = 0;
     uint32_t link, s;
     uint64_t value;
-    if (!find_deprived(n, &link, &s, &value) || value > deprivation(n, slot, st))
+    bool crowd = n->unchoked > UPLOAD_SLOTS && n->now < n->busy_at + WIDEN_AFTER;
+    if (!find_deprived(n, &link, &s, &value) || (value > deprivation(n, slot, st) && !crowd))
         return;
     st->unchoked = false;
     st->turned = n->now;
@@ -197,6 +236,10 @@ void upload_on_request(struct node *n, struct nlink *l, uint32_t slot, const str
         if (++l->faults > n->lim.uploads)
             link_close(n, l, E_FLOOD);
         return;
+    }
+    if (st->unchoked && st->asked <= st->turned) {
+        usec took = n->now - st->turned < REACTS_MOST ? n->now - st->turned : REACTS_MOST;
+        l->reacts = l->reacts != 0 ? (3 * l->reacts + took) / 4 : took;
     }
     st->asked = n->now;
     upload_push(n, l, slot, block, !served || !picker_has(s->picker, m->piece));
@@ -562,9 +605,9 @@ usec upload_deadline(const struct node *n, const struct nlink *l)
     usec t = USEC_NEVER;
     for (uint32_t s = 0; s < n->slots_top && l->uploads_count == 0; s++) {
         const struct stream *st = stream_of(n, link_index(n, l), s);
-        usec since = st->turned > st->asked ? st->turned : st->asked;
-        if (st->unchoked && since + IDLE_TIME > n->now && since + IDLE_TIME < t)
-            t = since + IDLE_TIME;
+        usec at = idle_at(l, st);
+        if (st->unchoked && at > n->now && at < t)
+            t = at;
     }
     if (l->queued > 0 && !l->stalled) {
         /* The rate that it follows from changes meanwhile. */
@@ -583,6 +626,7 @@ bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint
         return false;
     if (!queue_short(n)) {
         n->held_back = true;
+        n->busy_at = n->now;
         return false;
     }
     struct upload u = n->uploads[l->uploads_head];
@@ -608,7 +652,7 @@ bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint
     l->sent_next = (l->sent_next + 1) % SENT_RING;
     st->served++;
     st->served_total++;
-    rotate(n, u.slot, st);
+    rotate(n, l, u.slot, st);
     if (st->unchoked != st->unchoked_sent)
         link_wake(n, l, WAKE_STREAMS);
     return true;

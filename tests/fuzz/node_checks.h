@@ -125,7 +125,7 @@ static void check_links(void)
             check_stream(l, s, &unchoked, &asks);
     }
     assert(n->links_count == live && n->unchoked == unchoked && n->asks_out == asks);
-    assert(unchoked <= UPLOAD_SLOTS && n->queued == queued);
+    assert(unchoked <= UPLOAD_SLOTS_MOST && n->queued == queued);
     uint32_t linked = 0, dialling = 0;
     for (uint32_t i = 0; i < n->known.count; i++) {
         linked += n->known.entry[i].linked;
