@@ -131,8 +131,12 @@ uint32_t line_delivered(struct world *w, const struct tick *t)
 void line_clear(struct world *w, struct pipe *q, void (*drop)(struct world *, uint32_t))
 {
     uint32_t i = q->first;
-    *q = (struct pipe){
-        .rate = q->rate, .free = w->now, .first = NONE, .last = NONE, .epoch = q->epoch + 1};
+    *q = (struct pipe){.rate = q->rate,
+                       .free = w->now,
+                       .first = NONE,
+                       .last = NONE,
+                       .turn = NONE,
+                       .epoch = q->epoch + 1};
     while (i != NONE) {
         uint32_t next = parcel_at(w, i)->next;
         drop(w, i);

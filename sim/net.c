@@ -289,13 +289,18 @@ static usec crowded(const struct world *w, const struct wire_link *l, unsigned s
     return free > BUFFER_US ? free - BUFFER_US : 0;
 }
 
-static void pace(struct world *w, uint32_t slot, unsigned side)
+/* turn: one message may go ahead of the others that wait. */
+static void pace(struct world *w, uint32_t slot, unsigned side, bool turn)
 {
     const struct wire_link *l = link_at(w, slot);
     struct end *e = &link_at(w, slot)->end[side];
     bool open = true;
     usec room = 0;
     while (e->wait.first != NONE) {
+        if (!turn && (w->node[e->node].up.turn != NONE || turn_full(w, e->node))) {
+            turn_join(w, slot, side);
+            return;
+        }
         open = window_open(w, l, e);
         room = crowded(w, l, side);
         if (!open || room > w->now)
@@ -303,6 +308,7 @@ static void pace(struct world *w, uint32_t slot, unsigned side)
         uint32_t i = parcels_pop(w, &e->wait);
         e->round += parcel_at(w, i)->wire;
         line_send(w, i);
+        turn = false;
     }
     if (e->wait.first == NONE || e->pacing)
         return;
@@ -311,10 +317,19 @@ static void pace(struct world *w, uint32_t slot, unsigned side)
     end_tick(w, at > room ? at : room, TICK_ROUND, slot, side, 0);
 }
 
+static void take_turns(struct world *w, uint32_t node)
+{
+    while (w->node[node].up.turn != NONE && !turn_full(w, node)) {
+        uint32_t id = turn_leave(w, node);
+        pace(w, id / 2, id % 2, true);
+        link_unref(w, id / 2);
+    }
+}
+
 static void pace_tick(struct world *w, uint32_t slot, unsigned side)
 {
     link_at(w, slot)->end[side].pacing = false;
-    pace(w, slot, side);
+    pace(w, slot, side, false);
     link_unref(w, slot);
 }
 
@@ -380,7 +395,7 @@ bool net_send(struct world *w, uint32_t node, uint32_t link, const uint8_t *head
     e->unsent += credit;
     mark_dirty(w, e, slot, side);
     parcels_push(w, &e->wait, i);
-    pace(w, slot, side);
+    pace(w, slot, side, false);
     return true;
 }
 
@@ -469,6 +484,8 @@ bool net_close(struct world *w, uint32_t node, uint32_t link, enum err err)
 void net_break(struct world *w, uint32_t node)
 {
     struct sim_node *n = &w->node[node];
+    for (uint32_t id = turn_leave(w, node); id != NONE; id = turn_leave(w, node))
+        link_unref(w, id / 2);
     line_clear(w, &n->up, parcel_free);
     line_clear(w, &n->down, parcel_lost);
     n->accepts = w->now;
@@ -692,6 +709,7 @@ void net_tick(struct world *w, const struct tick *t)
         i = line_left(w, t);
         if (i != NONE)
             left(w, i);
+        take_turns(w, t->a);
         return;
     case TICK_PLACE:
         line_place(w, t->a);

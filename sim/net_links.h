@@ -1,9 +1,10 @@
 /* What the parts of the network share: links, their ends, parcels.
  *
- * Private to net.c, shake.c and probe.c.
+ * Private to net.c, shake.c, probe.c and turn.c.
  *
  *   net.c    ends and names, messages out and in, closing
  *   shake.c  dialling, admission, the three messages of a handshake
+ *   turn.c   who may put something into a node's uplink queue next
  *   probe.c  what is not acknowledged: tries again, gives up, notices what is gone */
 #pragma once
 
@@ -54,3 +55,11 @@ bool probe_way_open(const struct world *w, const struct wire_link *l);
 void probe_orphan(struct world *w, uint32_t slot, unsigned side);
 void probe_tick(struct world *w, uint32_t slot, unsigned side);
 void probe_idle(struct world *w, uint32_t slot, unsigned side);
+
+/* ---- turn.c ---- */
+/* Is a node's uplink queue as full as its host lets it be?  It gets room when a parcel leaves. */
+bool turn_full(const struct world *w, uint32_t node);
+/* Puts an end behind those that wait for room; keeps its link's slot until it is left. */
+void turn_join(struct world *w, uint32_t slot, unsigned side);
+/* The end whose turn it is, as slot * 2 + side, or NONE; the caller calls link_unref(). */
+uint32_t turn_leave(struct world *w, uint32_t node);

@@ -52,7 +52,7 @@ static void settle_group(struct world *w, uint32_t group, uint32_t first)
         n->nat = g->nat;
         n->want = NONE;
         n->limits = g->verify ? &limits_verify : &limits_device;
-        n->up = (struct pipe){.rate = g->up, .first = NONE, .last = NONE};
+        n->up = (struct pipe){.rate = g->up, .first = NONE, .last = NONE, .turn = NONE};
         n->down = (struct pipe){.rate = g->down, .first = NONE, .last = NONE};
         if (n->place != NONE)
             w->place[n->place].nodes++;

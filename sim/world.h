@@ -44,12 +44,13 @@ struct body {
 /* ---- network ---- */
 /* One direction of an access line: a queue served at a constant rate. */
 struct pipe {
-    uint64_t rate;        /* bytes a second; 0: a place without a line of its own */
-    usec free;            /* when all that is queued will have passed, in good weather */
-    uint64_t carry;       /* what the last division left over, in bytes * 10^6 */
-    uint32_t first, last; /* parcels that wait; the first of them is on the line */
-    bool late;            /* bad weather has kept what is queued */
-    uint32_t epoch;       /* of the tick for the first: grows when the queue is thrown away */
+    uint64_t rate;            /* bytes a second; 0: a place without a line of its own */
+    usec free;                /* when all that is queued will have passed, in good weather */
+    uint64_t carry;           /* what the last division left over, in bytes * 10^6 */
+    uint32_t first, last;     /* parcels that wait; the first of them is on the line */
+    uint32_t turn, turn_last; /* uplinks: ends that wait for room in it */
+    bool late;                /* bad weather has kept what is queued */
+    uint32_t epoch;           /* of the tick for the first: grows when the queue is thrown away */
 };
 
 enum end_state {
@@ -83,6 +84,8 @@ struct end {
     uint64_t drain;      /* the drain in which both were written last */
     usec since;          /* dialler: connected; listener: when its host accepts it */
     usec arrival;        /* of what left last: nothing overtakes */
+    bool turning;        /* it waits for room in its node's uplink queue, before turn_next */
+    uint32_t turn_next;
     /* Slow start. */
     uint32_t window, round; /* bytes that may leave in a round trip; that have left in this one */
     usec round_at;
