@@ -445,7 +445,7 @@ START_TEST(loss_is_delay)
         run();
         ck_assert_uint_eq(w->unheld, 0);
         if (strength == 320)
-            ck_assert_uint_gt(makespan(), plain * 3 / 2);
+            ck_assert_uint_gt(makespan(), plain * 4 / 3);
         /* So many of a thousand messages wait for their second try. */
         uint32_t late = 0;
         w->now = SEC;
