@@ -128,6 +128,17 @@ static void arrived(struct world *w, uint32_t node, uint32_t release, bool confi
     }
 }
 
+/* The host hashes the image again; then the installer has what it needs, whatever becomes of it. */
+static void install_begin(struct world *w, uint32_t node, uint32_t slot)
+{
+    struct sim_node *n = &w->node[node];
+    uint32_t code = (uint32_t)disk_install_code(&n->disk, slot);
+    uint32_t release = n->disk.slot[slot].release;
+    assert(slot < 256 && release < 256 && code < 256);
+    world_schedule(w, w->now + INSTALL_US, TICK_INSTALLED, node, n->boot,
+                   slot | release << 8 | code << 16);
+}
+
 static void do_tell(struct world *w, uint32_t node, const struct action *act)
 {
     struct sim_node *n = &w->node[node];
@@ -136,7 +147,8 @@ static void do_tell(struct world *w, uint32_t node, const struct action *act)
     switch (act->tell.what) {
     case TELL_INSTALL:
         check_held(w, node, slot);
-        world_schedule(w, w->now + INSTALL_US, TICK_INSTALLED, node, n->boot, slot);
+        if (bound)
+            install_begin(w, node, slot);
         return;
     case TELL_HELD:
         check_held(w, node, slot);
@@ -342,23 +354,27 @@ void world_leave(struct world *w, uint32_t node)
 
 /* ---- ticks ---- */
 
-static void installed(struct world *w, uint32_t node, uint32_t slot)
+static void installed(struct world *w, uint32_t node, uint32_t what)
 {
     struct sim_node *n = &w->node[node];
-    if (!n->disk.slot[slot].bound)
-        return; /* withdrawn and removed meanwhile */
-    const struct manifest *m = &w->release[n->disk.slot[slot].release].manifest;
-    int32_t code = disk_install_code(&n->disk, slot);
+    uint32_t slot = what & 0xff, code = what >> 16;
+    const struct manifest *m = &w->release[what >> 8 & 0xff].manifest;
     if (code == 0) {
         n->current = m->digest;
         n->current_size = m->size;
         n->current_sequence = m->sequence;
         memcpy(n->current_version, m->version, sizeof(n->current_version));
+        world_schedule(w, w->now, TICK_REHASHED, node, n->boot, 0);
     }
+    /* It may have been withdrawn meanwhile: then only what runs is told. */
+    struct node_image_status st;
+    if (!node_image_status(n->core, slot, &st) || st.state != RELEASE_INSTALLING ||
+        !digest_equal(&st.manifest->id, &m->id))
+        return;
     struct event ev = {.type = EV_ORDER};
     ev.order.what = ORDER_INSTALLED;
     ev.order.slot = slot;
-    ev.order.code = code;
+    ev.order.code = (int32_t)code;
     world_give(w, node, &ev);
 }
 
