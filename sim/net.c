@@ -1,7 +1,7 @@
 /* Links: what a core asks for, and what reaches the other core.
  *
  * What a link sends takes its host's way: the kernel takes some of it at once, and credit returns
- * when it does; slow start lets the rest go by and by; line.c brings it over.  An orderly close
+ * when it does; pace.c lets the rest go by and by; line.c brings it over.  An orderly close
  * sends a FIN behind what is queued.  A machine that loses power says nothing: the others notice
  * because nothing acknowledges them (probe.c), or are told by the machine when it is back.
  *
@@ -26,13 +26,6 @@
 #define NAME_BITS       21u /* of slot and side, plus one */
 /* What the kernel takes of a link beyond what it can send now, as the real host sets it. */
 #define NOTSENT_LOWAT (128u * 1024u)
-/* Slow start: ten segments at first, twice as many each round trip in which they were used, half as
- * many for each time-out's length of silence.  Without it everything leaves at once. */
-static const bool slow_start = true;
-#define WINDOW_FIRST (10u * (LINE_MSS + LINE_HEADER))
-#define WINDOW_MOST  (8u * 1024u * 1024u) /* no limit any more */
-#define SILENCE      (SEC / 5)            /* least time-out */
-#define BUFFER_US    (SEC / 2)            /* what waits ahead of a line, at most about */
 
 void net_init(struct net *net)
 {
@@ -87,7 +80,7 @@ void end_begin(struct world *w, uint32_t slot, unsigned side, uint32_t node, enu
                       .state = state,
                       .prev = NONE,
                       .next = n->ends,
-                      .window = WINDOW_FIRST,
+                      .window = PACE_FIRST,
                       .round_at = w->now,
                       .wait = {NONE, NONE},
                       .held = {NONE, NONE},
@@ -256,6 +249,8 @@ void parcel_depart(struct world *w, uint32_t i)
 
 /* ---- sending ---- */
 
+<<<<<<< HEAD
+=======
 /* Has slow start room for more in this round trip? */
 static bool window_open(struct world *w, const struct wire_link *l, struct end *e)
 {
@@ -333,6 +328,7 @@ static void pace_tick(struct world *w, uint32_t slot, unsigned side)
     link_unref(w, slot);
 }
 
+>>>>>>> origin/main
 /* Messages of one drain share records and segments, as they share writes in the other host; what
  * the kernel still has shares segments with what comes behind it. */
 static uint32_t wire_size(struct world *w, struct end *e, uint32_t n)
@@ -395,7 +391,11 @@ bool net_send(struct world *w, uint32_t node, uint32_t link, const uint8_t *head
     e->unsent += credit;
     mark_dirty(w, e, slot, side);
     parcels_push(w, &e->wait, i);
+<<<<<<< HEAD
+    pace_out(w, slot, side);
+=======
     pace(w, slot, side, false);
+>>>>>>> origin/main
     return true;
 }
 

@@ -1,8 +1,13 @@
 /* What the parts of the network share: links, their ends, parcels.
  *
+<<<<<<< HEAD
+ * Private to net.c, pace.c, shake.c and probe.c.
+=======
  * Private to net.c, shake.c, probe.c and turn.c.
+>>>>>>> origin/main
  *
  *   net.c    ends and names, messages out and in, closing
+ *   pace.c   when what was said may go
  *   shake.c  dialling, admission, the three messages of a handshake
  *   turn.c   who may put something into a node's uplink queue next
  *   probe.c  what is not acknowledged: tries again, gives up, notices what is gone */
@@ -39,11 +44,20 @@ void reset_send(struct world *w, uint32_t slot, unsigned side);
 /* Counts a parcel that left its uplink, and sends it on. */
 void parcel_depart(struct world *w, uint32_t i);
 
+/* ---- pace.c ---- */
+#define PACE_FIRST (10u * (LINE_MSS + LINE_HEADER)) /* window of a new link */
+/* Lets go of what waits at an end as far as it may; the rest goes later. */
+void pace_out(struct world *w, uint32_t slot, unsigned side);
+/* TICK_ROUND. */
+void pace_tick(struct world *w, uint32_t slot, unsigned side);
+
 /* ---- shake.c ---- */
 /* A parcel of the handshake is in. */
 void shake_message(struct world *w, uint32_t parcel);
+/* TICK_SHAKE, TICK_ACCEPT. */
 void shake_late(struct world *w, uint32_t slot, unsigned side);
 void shake_accept(struct world *w, uint32_t slot);
+/* The dialler's kernel asks, for the first time or again. */
 void shake_syn(struct world *w, uint32_t slot);
 
 /* ---- probe.c ---- */
@@ -53,6 +67,7 @@ void probe_start(struct world *w, uint32_t slot, unsigned side);
 bool probe_way_open(const struct world *w, const struct wire_link *l);
 /* The far end of this one is gone without a word. */
 void probe_orphan(struct world *w, uint32_t slot, unsigned side);
+/* TICK_PROBE, TICK_IDLE. */
 void probe_tick(struct world *w, uint32_t slot, unsigned side);
 void probe_idle(struct world *w, uint32_t slot, unsigned side);
 

@@ -10,7 +10,7 @@ void weather_init(struct world *w);
 void weather_fini(struct world *w);
 
 /* Does anything pass from one node to another?  What cannot pass waits at the sender until the cut
- * heals (TCP sends again) or a timeout breaks the link: net.c asks again when told to. */
+ * heals or a timeout breaks the link: probe.c asks again by itself, as TCP does. */
 bool weather_open(const struct world *w, uint32_t from, uint32_t to);
 /* Extra delay of one parcel, microseconds: loss, sent again. */
 usec weather_delay(struct world *w, uint32_t from, uint32_t to);

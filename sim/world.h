@@ -5,8 +5,11 @@
  * a function of its scenario alone.
  *
  *   world.c    the event loop, the nodes' lives, actions performed, the trace hash
- *   fleet.c    root, keys, certificates and the signed release, made from the seed
- *   net.c      links, rate queues, handshakes
+ *   settle.c   who is where
+ *   fleet.c    roots, keys, certificates and signed releases, made from the seed
+ *   vendor.c   what is published
+ *   net.c      links: what is said on them; with pace.c, shake.c, probe.c, and channel.c beside it
+ *   line.c     access lines and places; address.c: who is called what; lan.c: datagrams
  *   disk.c     storage with unsynced data, group commit, re-hashing
  *   fault.c    what goes wrong and when
  *   checks.c   what must hold after every step
