@@ -62,6 +62,8 @@ void check_fini(struct world *w)
             free(n->slot[k].blocks);
             free(n->slot[k].maybe);
         }
+        for (uint32_t k = 0; k < SCN_RELEASES; k++)
+            free(n->asked[k]);
         free(n->slot);
         free(n->op);
         free(n->blame);

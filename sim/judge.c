@@ -305,6 +305,9 @@ void judge_boot(struct world *w, uint32_t node)
     ops_lost(w, n);
     slots_found(w, node);
     n->on = true;
+    for (uint32_t i = 0; i < w->releases; i++)
+        if (n->asked[i] != NULL)
+            memset(n->asked[i], 0, w->release[i].geo.blocks);
     n->answers = n->dooms = n->sents = 0;
     n->check_ready = n->check_credit = false;
     n->opened_slot = NONE;

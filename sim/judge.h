@@ -76,6 +76,7 @@ struct judge_node {
     size_t ops_cap;
     struct judge_blame *blame;
     size_t blames, blames_cap;
+    uint8_t *asked[SCN_RELEASES]; /* by block: requests that wait, on all links */
     struct judge_answer answer[JUDGE_ANSWERS];
     uint32_t answers;
     uint32_t stopped;         /* releases that it knows to be withdrawn, a bit each */

@@ -29,6 +29,98 @@ static struct judge_end *end_of(const struct world *w, uint32_t node, uint32_t l
     return e->link == link && e->node == node ? e : NULL;
 }
 
+/* ---- requests ---- */
+
+static struct judge_ask *ask_at(const struct judge_end *e, uint32_t i)
+{
+    return &e->ask[(e->first + i) & (e->cap - 1)];
+}
+
+/* Counts a request that begins to wait (by = 1) or ends (by = -1). */
+static void count_ask(struct world *w, const struct judge_end *e, const struct judge_ask *a, int by)
+{
+    uint8_t **asked = &judge_of(w, e->node)->asked[a->release];
+    if (*asked == NULL)
+        *asked = sim_alloc(w->release[a->release].geo.blocks, 1);
+    (*asked)[a->block] = (uint8_t)((*asked)[a->block] + by);
+}
+
+static void drop_first(struct world *w, struct judge_end *e)
+{
+    count_ask(w, e, ask_at(e, 0), -1);
+    e->first++;
+    e->count--;
+}
+
+static void drop_all(struct world *w, struct judge_end *e)
+{
+    while (e->count > 0)
+        drop_first(w, e);
+}
+
+static void ask_add(struct world *w, struct judge_end *e, uint8_t release, uint32_t block)
+{
+    while (e->count > 0 && ask_at(e, 0)->at + FORGOTTEN < w->now)
+        drop_first(w, e);
+    if (e->count == e->cap) {
+        uint32_t cap = e->cap > 0 ? e->cap * 2 : ASKS_FIRST;
+        struct judge_ask *ask = sim_alloc(cap, sizeof(*ask));
+        for (uint32_t i = 0; i < e->count; i++)
+            ask[i] = *ask_at(e, i);
+        free(e->ask);
+        e->ask = ask;
+        e->cap = cap;
+        e->first = 0;
+    }
+    struct judge_ask *a = ask_at(e, e->count++);
+    *a = (struct judge_ask){.block = block, .release = release, .at = w->now};
+    count_ask(w, e, a, 1);
+}
+
+static uint32_t ask_find(const struct judge_end *e, uint8_t release, uint32_t block)
+{
+    for (uint32_t i = 0; i < e->count; i++)
+        if (ask_at(e, i)->block == block && ask_at(e, i)->release == release)
+            return i;
+    return NONE;
+}
+
+/* The same block may be asked of the same neighbour again, when the first request was late. */
+static uint32_t ask_find_last(const struct judge_end *e, uint8_t release, uint32_t block)
+{
+    for (uint32_t i = e->count; i-- > 0;)
+        if (ask_at(e, i)->block == block && ask_at(e, i)->release == release)
+            return i;
+    return NONE;
+}
+
+/* Answers come in order most of the time, so the first is removed at no cost. */
+static void ask_remove(struct world *w, struct judge_end *e, uint32_t i)
+{
+    struct judge_ask gone = *ask_at(e, i);
+    for (; i > 0; i--)
+        *ask_at(e, i) = *ask_at(e, i - 1);
+    *ask_at(e, 0) = gone;
+    drop_first(w, e);
+}
+
+static void asks_forget(struct world *w, struct judge_end *e, uint8_t release)
+{
+    for (uint32_t i = e->count; i-- > 0;)
+        if (ask_at(e, i)->release == release)
+            ask_remove(w, e, i);
+}
+
+static uint32_t asks_doomed(const struct judge_end *e)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < e->count; i++)
+        count += ask_at(e, i)->doomed;
+    return count;
+}
+
+/* ---- links ---- */
+
 void judge_up(struct world *w, uint32_t node, const struct event *ev)
 {
     uint32_t at = net_end_place(ev->link);
@@ -47,66 +139,10 @@ void judge_up(struct world *w, uint32_t node, const struct event *ev)
 void judge_down(struct world *w, uint32_t node, const struct event *ev)
 {
     struct judge_end *e = ev->link != 0 ? end_of(w, node, ev->link) : NULL;
-    if (e != NULL)
-        e->link = 0;
-}
-
-/* ---- requests ---- */
-
-static struct judge_ask *ask_at(const struct judge_end *e, uint32_t i)
-{
-    return &e->ask[(e->first + i) & (e->cap - 1)];
-}
-
-static void ask_add(const struct world *w, struct judge_end *e, uint8_t release, uint32_t block)
-{
-    while (e->count > 0 && ask_at(e, 0)->at + FORGOTTEN < w->now) {
-        e->first++;
-        e->count--;
-    }
-    if (e->count == e->cap) {
-        uint32_t cap = e->cap > 0 ? e->cap * 2 : ASKS_FIRST;
-        struct judge_ask *ask = sim_alloc(cap, sizeof(*ask));
-        for (uint32_t i = 0; i < e->count; i++)
-            ask[i] = *ask_at(e, i);
-        free(e->ask);
-        e->ask = ask;
-        e->cap = cap;
-        e->first = 0;
-    }
-    *ask_at(e, e->count++) = (struct judge_ask){.block = block, .release = release, .at = w->now};
-}
-
-static uint32_t ask_find(const struct judge_end *e, uint8_t release, uint32_t block)
-{
-    for (uint32_t i = 0; i < e->count; i++)
-        if (ask_at(e, i)->block == block && ask_at(e, i)->release == release)
-            return i;
-    return NONE;
-}
-
-/* Answers come in order most of the time, so the first is removed at no cost. */
-static void ask_remove(struct judge_end *e, uint32_t i)
-{
-    for (; i > 0; i--)
-        *ask_at(e, i) = *ask_at(e, i - 1);
-    e->first++;
-    e->count--;
-}
-
-static void asks_forget(struct judge_end *e, uint8_t release)
-{
-    for (uint32_t i = e->count; i-- > 0;)
-        if (ask_at(e, i)->release == release)
-            ask_remove(e, i);
-}
-
-static uint32_t asks_doomed(const struct judge_end *e)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < e->count; i++)
-        count += ask_at(e, i)->doomed;
-    return count;
+    if (e == NULL)
+        return;
+    drop_all(w, e);
+    e->link = 0;
 }
 
 /* ---- what is heard ---- */
@@ -125,7 +161,7 @@ static void doom(struct world *w, uint32_t node, const struct judge_end *from, u
         struct judge_end *e = id < w->judge->ends_cap ? &w->judge->end[id] : NULL;
         if (e == NULL || e == from || e->link == 0 || e->node != node || e->count == 0)
             continue;
-        uint32_t i = ask_find(e, release, block);
+        uint32_t i = ask_find_last(e, release, block);
         if (i == NONE || ask_at(e, i)->at + NOT_LATE <= w->now || n->dooms == JUDGE_DOOMS)
             continue;
         ask_at(e, i)->doomed = true;
@@ -147,8 +183,8 @@ static void heard_piece(struct world *w, uint32_t node, struct judge_end *e, str
     if (i == NONE)
         return;
     bool late = ask_at(e, i)->at + NOT_LATE <= w->now;
-    ask_remove(e, i);
-    if (m.id == MSG_piece && !late)
+    ask_remove(w, e, i);
+    if (m.id == MSG_piece && !late && judge_of(w, node)->asked[release][block] > 0)
         doom(w, node, e, release, block);
 }
 
@@ -176,7 +212,7 @@ void judge_heard(struct world *w, uint32_t node, const struct event *ev)
         if (wire_decode(&m, ev->msg.head) != E_OK || m.open.slot >= JUDGE_OPENS)
             return;
         if (m.id == MSG_shut) {
-            asks_forget(e, e->open[m.shut.slot]);
+            asks_forget(w, e, e->open[m.shut.slot]);
             e->open[m.shut.slot] = JUDGE_NONE;
             return;
         }
@@ -258,16 +294,16 @@ static void says_request(struct world *w, uint32_t node, struct judge_end *e,
         check_failed(w, node, "asks for more than %u blocks at once", most);
 }
 
-static void says_cancel(const struct world *w, uint32_t node, struct judge_end *e,
+static void says_cancel(struct world *w, uint32_t node, struct judge_end *e,
                         const struct msg_cancel *q)
 {
     const struct judge_slot *s = out_slot(w, node, e);
     if (s == NULL || s->release == JUDGE_NONE)
         return;
     uint32_t block = q->piece * w->release[s->release].geo.piece_blocks + q->begin / BLOCK_LEN;
-    uint32_t i = ask_find(e, s->release, block);
+    uint32_t i = ask_find_last(e, s->release, block);
     if (i != NONE)
-        ask_remove(e, i);
+        ask_remove(w, e, i);
 }
 
 /* A manifest that is spoken of is the vendor's, and not known to be withdrawn. */
@@ -343,7 +379,7 @@ void judge_says(struct world *w, uint32_t node, uint32_t link, const struct wire
     } else if (m->id == MSG_shut) {
         if (m->shut.slot < w->node[node].limits->images && e->out_slot == m->shut.slot)
             e->out_slot = -1;
-        e->count = 0; /* whatever was asked for in that slot is forgotten; the rest is not judged */
+        drop_all(w, e); /* what was asked for in that slot is forgotten; the rest is not judged */
     } else if (m->id == MSG_have || m->id == MSG_haves || m->id == MSG_bitfield ||
                m->id == MSG_have_all) {
         says_claim(w, node, e, m);

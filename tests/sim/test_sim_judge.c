@@ -690,6 +690,33 @@ START_TEST(what_came_is_asked_of_nobody_else)
 }
 END_TEST
 
+/* The first request was late and is not to be taken back; the second is. */
+START_TEST(what_was_asked_twice_is_taken_back)
+{
+    uint32_t near, far, other, back;
+    open_slot(DEVICE, OLD);
+    give_image(OTHER);
+    w->violations = 0;
+    meet(DEVICE, ORIGIN, &near, &far);
+    meet(DEVICE, OTHER, &other, &back);
+    core(DEVICE)->has_release = true;
+    core(DEVICE)->state = RELEASE_FETCHING;
+    ask(DEVICE, other, MSG_request, 5);
+    run_for(3 * SEC);
+    ask(DEVICE, near, MSG_request, 5);
+    send_span(ORIGIN, far, false, 5);
+    run_for(SEC);
+    none();
+    ask(DEVICE, other, MSG_request, 6);
+    run_for(3 * SEC);
+    ask(DEVICE, other, MSG_request, 6);
+    ask(DEVICE, near, MSG_request, 6);
+    send_span(ORIGIN, far, false, 6);
+    run_for(SEC);
+    found(DEVICE, "goes on asking node 2 for block 6, which came from another");
+}
+END_TEST
+
 START_TEST(who_sent_a_bad_block_is_left_alone)
 {
     uint32_t near, far;
@@ -822,6 +849,7 @@ int main(void)
     tcase_add_test(t, confirmed_is_on_the_disk);
     tcase_add_test(t, requests_make_sense);
     tcase_add_test(t, what_came_is_asked_of_nobody_else);
+    tcase_add_test(t, what_was_asked_twice_is_taken_back);
     tcase_add_test(t, who_sent_a_bad_block_is_left_alone);
     tcase_add_test(t, garbage_costs_one_window);
     tcase_add_test(t, honest_nodes_do_not_blame_each_other);
