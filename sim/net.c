@@ -249,86 +249,6 @@ void parcel_depart(struct world *w, uint32_t i)
 
 /* ---- sending ---- */
 
-<<<<<<< HEAD
-=======
-/* Has slow start room for more in this round trip? */
-static bool window_open(struct world *w, const struct wire_link *l, struct end *e)
-{
-    usec trip = 2 * l->way, gone = w->now - e->round_at;
-    if (!slow_start)
-        return true;
-    if (gone >= trip) {
-        usec quiet = gone / (SILENCE + trip);
-        if (quiet > 0)
-            e->window >>= quiet < 16 ? quiet : 16;
-        else if (e->round * 2 >= e->window && e->window < WINDOW_MOST)
-            e->window *= 2;
-        if (e->window < WINDOW_FIRST)
-            e->window = WINDOW_FIRST;
-        e->round = 0;
-        e->round_at = w->now;
-    }
-    return e->round < e->window;
-}
-
-/* Buffers hold what passes in a while; TCP learns of it by losses, and slows down.  Returns until
- * when nothing more goes into those ahead, which lies in the past when there is room. */
-static usec crowded(const struct world *w, const struct wire_link *l, unsigned side)
-{
-    const struct sim_node *from = &w->node[l->end[side].node], *to = &w->node[l->end[!side].node];
-    usec free = to->down.free;
-    if (!l->near && from->place != NONE && w->place[from->place].up.free > free)
-        free = w->place[from->place].up.free;
-    if (!l->near && to->place != NONE && w->place[to->place].down.free > free)
-        free = w->place[to->place].down.free;
-    return free > BUFFER_US ? free - BUFFER_US : 0;
-}
-
-/* turn: one message may go ahead of the others that wait. */
-static void pace(struct world *w, uint32_t slot, unsigned side, bool turn)
-{
-    const struct wire_link *l = link_at(w, slot);
-    struct end *e = &link_at(w, slot)->end[side];
-    bool open = true;
-    usec room = 0;
-    while (e->wait.first != NONE) {
-        if (!turn && (w->node[e->node].up.turn != NONE || turn_full(w, e->node))) {
-            turn_join(w, slot, side);
-            return;
-        }
-        open = window_open(w, l, e);
-        room = crowded(w, l, side);
-        if (!open || room > w->now)
-            break;
-        uint32_t i = parcels_pop(w, &e->wait);
-        e->round += parcel_at(w, i)->wire;
-        line_send(w, i);
-        turn = false;
-    }
-    if (e->wait.first == NONE || e->pacing)
-        return;
-    usec at = open ? room : e->round_at + 2 * l->way;
-    e->pacing = true;
-    end_tick(w, at > room ? at : room, TICK_ROUND, slot, side, 0);
-}
-
-static void take_turns(struct world *w, uint32_t node)
-{
-    while (w->node[node].up.turn != NONE && !turn_full(w, node)) {
-        uint32_t id = turn_leave(w, node);
-        pace(w, id / 2, id % 2, true);
-        link_unref(w, id / 2);
-    }
-}
-
-static void pace_tick(struct world *w, uint32_t slot, unsigned side)
-{
-    link_at(w, slot)->end[side].pacing = false;
-    pace(w, slot, side, false);
-    link_unref(w, slot);
-}
-
->>>>>>> origin/main
 /* Messages of one drain share records and segments, as they share writes in the other host; what
  * the kernel still has shares segments with what comes behind it. */
 static uint32_t wire_size(struct world *w, struct end *e, uint32_t n)
@@ -391,11 +311,7 @@ bool net_send(struct world *w, uint32_t node, uint32_t link, const uint8_t *head
     e->unsent += credit;
     mark_dirty(w, e, slot, side);
     parcels_push(w, &e->wait, i);
-<<<<<<< HEAD
     pace_out(w, slot, side);
-=======
-    pace(w, slot, side, false);
->>>>>>> origin/main
     return true;
 }
 
@@ -709,7 +625,7 @@ void net_tick(struct world *w, const struct tick *t)
         i = line_left(w, t);
         if (i != NONE)
             left(w, i);
-        take_turns(w, t->a);
+        pace_turns(w, t->a);
         return;
     case TICK_PLACE:
         line_place(w, t->a);

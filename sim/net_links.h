@@ -1,10 +1,6 @@
 /* What the parts of the network share: links, their ends, parcels.
  *
-<<<<<<< HEAD
- * Private to net.c, pace.c, shake.c and probe.c.
-=======
- * Private to net.c, shake.c, probe.c and turn.c.
->>>>>>> origin/main
+ * Private to net.c, pace.c, shake.c, probe.c and turn.c.
  *
  *   net.c    ends and names, messages out and in, closing
  *   pace.c   when what was said may go
@@ -48,6 +44,8 @@ void parcel_depart(struct world *w, uint32_t i);
 #define PACE_FIRST (10u * (LINE_MSS + LINE_HEADER)) /* window of a new link */
 /* Lets go of what waits at an end as far as it may; the rest goes later. */
 void pace_out(struct world *w, uint32_t slot, unsigned side);
+/* A parcel has left a node's uplink: who waits for room there goes on. */
+void pace_turns(struct world *w, uint32_t node);
 /* TICK_ROUND. */
 void pace_tick(struct world *w, uint32_t slot, unsigned side);
 

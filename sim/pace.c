@@ -1,8 +1,9 @@
-/* When what a link has to say may go: TCP's two reasons to wait.
+/* When what a link has to say may go: TCP's reasons to wait.
  *
  * Slow start: ten segments at first, twice as many each round trip in which they were used, half as
  * many for each time-out's length of silence.  And buffers: what passes a line ahead in a while is
- * all that waits there; a real TCP learns of more by losses, and slows down. */
+ * all that waits there; a real TCP learns of more by losses, and slows down.  And the others: the
+ * links of a node take turns at its line (turn.c). */
 #include "net_links.h"
 
 /* Without it everything leaves at once. */
@@ -44,13 +45,18 @@ static usec crowded(const struct world *w, const struct wire_link *l, unsigned s
     return free > BUFFER_US ? free - BUFFER_US : 0;
 }
 
-void pace_out(struct world *w, uint32_t slot, unsigned side)
+/* turn: one message may go ahead of the others that wait. */
+static void pace(struct world *w, uint32_t slot, unsigned side, bool turn)
 {
     const struct wire_link *l = link_at(w, slot);
     struct end *e = &link_at(w, slot)->end[side];
     bool open = true;
     usec room = 0;
     while (e->wait.first != NONE) {
+        if (!turn && (w->node[e->node].up.turn != NONE || turn_full(w, e->node))) {
+            turn_join(w, slot, side);
+            return;
+        }
         open = window_open(w, l, e);
         room = crowded(w, l, side);
         if (!open || room > w->now)
@@ -58,6 +64,7 @@ void pace_out(struct world *w, uint32_t slot, unsigned side)
         uint32_t i = parcels_pop(w, &e->wait);
         e->round += parcel_at(w, i)->wire;
         line_send(w, i);
+        turn = false;
     }
     if (e->wait.first == NONE || e->pacing)
         return;
@@ -66,9 +73,23 @@ void pace_out(struct world *w, uint32_t slot, unsigned side)
     end_tick(w, at > room ? at : room, TICK_ROUND, slot, side, 0);
 }
 
+void pace_out(struct world *w, uint32_t slot, unsigned side)
+{
+    pace(w, slot, side, false);
+}
+
+void pace_turns(struct world *w, uint32_t node)
+{
+    while (w->node[node].up.turn != NONE && !turn_full(w, node)) {
+        uint32_t id = turn_leave(w, node);
+        pace(w, id / 2, id % 2, true);
+        link_unref(w, id / 2);
+    }
+}
+
 void pace_tick(struct world *w, uint32_t slot, unsigned side)
 {
     link_at(w, slot)->end[side].pacing = false;
-    pace_out(w, slot, side);
+    pace(w, slot, side, false);
     link_unref(w, slot);
 }
