@@ -52,10 +52,12 @@ static void ask_append(struct node *n, struct nlink *l, uint32_t slot, uint32_t 
 void ask_remove(struct node *n, struct nlink *l, uint32_t i)
 {
     struct ask *a = &n->asks[i];
-    if (a->late)
+    if (a->late) {
         l->asks_late--;
-    else
+        n->asks_late--;
+    } else {
         n->asks_out--;
+    }
     l->asks_count--;
     if (a->prev != LIST_END)
         n->asks[a->prev].next = a->next;
@@ -148,14 +150,16 @@ void ask_peers_update(struct node *n, uint32_t slot)
 void ask_cancel_elsewhere(struct node *n, const struct nlink *from, uint32_t slot, uint32_t block)
 {
     struct picker *p = n->slots[slot].picker;
-    for (uint32_t i = 0; i < n->links_top && picker_asks(p, block) > 0; i++) {
+    /* Late ones may still come, and are not wanted any more either. */
+    for (uint32_t i = 0; i < n->links_top && (picker_asks(p, block) > 0 || n->asks_late > 0); i++) {
         struct nlink *l = &n->links[i];
-        if (l == from || !link_live(l))
+        if (l == from || !link_live(l) || l->asks_count == 0)
             continue;
         uint32_t a = ask_find(n, l, slot, block);
-        if (a == NONE || n->asks[a].late || l->cancels_count == CANCELS)
+        if (a == NONE || l->cancels_count == CANCELS)
             continue;
-        picker_unask(p, block);
+        if (!n->asks[a].late)
+            picker_unask(p, block);
         ask_remove(n, l, a);
         l->cancelled++;
         l->cancels[l->cancels_count].block = block;
@@ -167,8 +171,8 @@ void ask_cancel_elsewhere(struct node *n, const struct nlink *from, uint32_t slo
 
 /* What is asked ahead is bounded by delay: the window grows while a block comes within a quarter of
  * a second more than the shortest round trip, and shrinks when it waits twice that in queues.  So
- * choices stay late and a long path is still filled.  What the request itself may have waited behind
- * blocks on a slow uplink of our own says nothing about the other side's queue. */
+ * choices stay late and a long path is still filled.  What the request itself may have waited
+ * behind blocks on a slow uplink of our own says nothing about the other side's queue. */
 void ask_window(struct node *n, struct nlink *l, usec took)
 {
     usec waited = took > l->rtt.min ? took - l->rtt.min : 0;
@@ -384,6 +388,7 @@ static void asks_expire(struct node *n, struct nlink *l)
             picker_unask(n->slots[a->slot].picker, a->block);
             a->late = true;
             l->asks_late++;
+            n->asks_late++;
             n->asks_out--;
             l->misses++;
             node_wake_links(n);

@@ -331,7 +331,7 @@ static void on_piece(struct node *n, struct nlink *l, uint32_t slot, const struc
         s->bytes_wasted += ev->msg.body_len;
         return;
     }
-    if (picker_asks(s->picker, block) > 0)
+    if (picker_asks(s->picker, block) > 0 || n->asks_late > 0)
         ask_cancel_elsewhere(n, l, slot, block);
     store_begin(n, l, slot, false, block, ev);
 }
@@ -530,14 +530,20 @@ static void blame(struct node *n, struct nlink *l, const struct store_op *op, en
     log_warn(n->log, "block.bad", "%s=%" PRIu32 " err=%s", op->chunk ? "chunk" : "block", op->index,
              err_name(e));
     peers_ban(n, &l->who.node, op->chunk ? "hashes" : "block");
-    if (!link_live(l))
-        return;
-    if (!op->chunk) {
-        l->bad_due = true;
-        l->bad_slot = op->slot;
-        l->bad_block = op->index;
+    if (link_live(l)) {
+        if (!op->chunk) {
+            l->bad_due = true;
+            l->bad_slot = op->slot;
+            l->bad_block = op->index;
+        }
+        link_close(n, l, e);
     }
-    link_close(n, l, e);
+    /* The link may be another by now: what is banned is the name. */
+    for (uint32_t i = 0; i < n->links_top; i++) {
+        struct nlink *o = &n->links[i];
+        if (link_live(o) && key_equal(&o->who.node, &l->who.node))
+            link_close(n, o, E_BANNED);
+    }
 }
 
 static void stored_block(struct node *n, struct nlink *l, const struct store_op *op)

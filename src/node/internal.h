@@ -332,7 +332,8 @@ struct node {
     uint16_t asks_free, uploads_free, asks_used, uploads_used;
     uint32_t ops_free, ops_ever;
     uint32_t ops_used;
-    uint32_t asks_out; /* blocks and chunks that may still come, each with a place kept for it */
+    uint32_t asks_late; /* asks whose deadline passed, of all links */
+    uint32_t asks_out;  /* blocks and chunks that may still come, each with a place kept for it */
     struct {
         bool due;
         struct span at;
