@@ -13,10 +13,10 @@
  *     banned it, who may be all that it could fetch from;
  *   - somebody is gone or rotten, and the sound blocks of the honest nodes that are left and not
  *     shunned do not make up the image: then nobody can complete it;
- *   - the last verify node is gone or shunned, and since then no path leads from the device to such
- *     an image.  A path goes from node to node over links that were there
- *     at that moment, of which one end still remembers the other (it has not restarted) and can
- *     dial it (it is not behind a NAT elsewhere).  A restarted device knows only verify nodes.
+ *   - the last verify node is gone or shunned, and the device has restarted since, so that it knows
+ *     nobody and waits to be dialled; or no path leads from it to such an image.  A path goes from
+ *     node to node over links that were there at that moment, of which one end still remembers the
+ *     other (it has not restarted) and can dial it (it is not behind a NAT elsewhere).
  *
  * Nobody is excused from safety but by adversary.c.  A node whose disk rots (sim_node.rotten, from
  * the first rotten block on) may be banned by honest ones. */

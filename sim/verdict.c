@@ -2,7 +2,8 @@
  *
  * While a verify node is sound, everybody finds everybody through it: all sound nodes are one
  * island.  When the last one goes, the links of that moment are remembered; from then on islands
- * are what these links join, of those that can still be dialled anew.  An island is good for a
+ * are what these links join, of those that can still be dialled anew, and who restarts is lost: it
+ * knows nobody, and nobody needs to dial it.  An island is good for a
  * release when its disks hold every block of it.
  *
  * Answers are kept until the next event, because they are asked for many devices at one moment. */
@@ -179,5 +180,6 @@ bool verdict_lost(const struct world *w, uint32_t node)
         join_islands(w, v);
         judge_islands(w, v);
     }
-    return !v->good[v->island[node]];
+    bool forgot = v->orphaned && w->node[node].boot != v->boot[node];
+    return forgot || !v->good[v->island[node]];
 }
