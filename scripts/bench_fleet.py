@@ -271,6 +271,7 @@ class Fleet:
         return {
             "makespan_s": times[-1],
             "median_s": times[(len(times) - 1) // 2],
+            "boot_s": statistics.median(host.said("listening") for host in self.devices) - began,
             "origin_copies": sum(host.image().get("bytes_origin", 0)
                                  for host in self.devices) / self.size,
             "overhead_bytes_ratio": sent / needed - 1,
