@@ -397,10 +397,16 @@ void install_reject(struct node *n)
 
 /* ---- time ---- */
 
-/* Back to where an installation begins, or where the image is mended first. */
+/* Back to where an installation begins, or where the image is mended first.  An installer that
+ * tried and failed may have found an image that changed in storage. */
 static void held_again(struct node *n, struct slot *s)
 {
-    release_set_state(n, s, picker_complete(s->picker) ? RELEASE_HELD : RELEASE_FETCHING);
+    if (!picker_complete(s->picker))
+        release_set_state(n, s, RELEASE_FETCHING);
+    else if (s->install_code == EXIT_LATER)
+        release_set_state(n, s, RELEASE_HELD);
+    else
+        release_check(n, s);
     exchange_update_interest(n, slot_index(n, s));
 }
 

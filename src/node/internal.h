@@ -577,6 +577,8 @@ void release_adopt(struct node *n, uint32_t slot);
 void release_storage_failed(struct node *n, struct slot *s, enum err e);
 void release_unserve(struct node *n, struct slot *s);
 void release_serve_again(struct slot *s);
+/* Compares the whole image with the signed digest; it is held again when they agree. */
+void release_check(struct node *n, struct slot *s);
 void release_retry(struct node *n, struct slot *s);
 /* Do the manifests still have their threshold? */
 void release_rejudge(struct node *n);

@@ -266,7 +266,7 @@ void link_sent(struct node *n, const struct event *ev)
     if (l == NULL)
         return;
     assert(l->queued >= ev->sent.bytes);
-    bool had_credit = link_has_credit(n, l);
+    bool had_room = l->queued < n->lim.window;
     n->queued -= l->stalled ? 0 : l->queued;
     l->stalled = false;
     l->queued -= ev->sent.bytes;
@@ -276,7 +276,7 @@ void link_sent(struct node *n, const struct event *ev)
     l->drained = n->now;
     if (n->held_back)
         upload_resume(n);
-    link_wake(n, l, had_credit && l->gets_count == 0 ? WAKE_BLOCKS : WAKE_ALL);
+    link_wake(n, l, had_room && l->gets_count == 0 ? WAKE_BLOCKS : WAKE_ALL);
 }
 
 /* ---- messages in ---- */

@@ -473,6 +473,12 @@ void release_unserve(struct node *n, struct slot *s)
     exchange_slot_gone(n, slot_index(n, s));
 }
 
+void release_check(struct node *n, struct slot *s)
+{
+    release_set_state(n, s, RELEASE_CHECKING);
+    s->check_due = true;
+}
+
 void release_serve_again(struct slot *s)
 {
     if (s->unserved && s->opened)
@@ -644,11 +650,11 @@ void release_checked(struct node *n, const struct event *ev)
     }
     if (!release_slot_used(s) || !s->opened)
         return;
-    if (flat && s->unserved) {
-        s->unserved = ev->err != E_OK;
-        if (ev->err == E_OK)
-            exchange_slot_appeared(n, slot_index(n, s));
-    } else if (flat && s->state == RELEASE_CHECKING)
+    if (flat && s->unserved && ev->err == E_OK) {
+        s->unserved = false;
+        exchange_slot_appeared(n, slot_index(n, s));
+    }
+    if (flat && s->state == RELEASE_CHECKING)
         whole_checked(n, s, ev->err);
     else if (s->recheck_all)
         blocks_checked(n, s, ev->err);
@@ -691,6 +697,9 @@ void release_withdraw(struct node *n, struct slot *s)
     release_set_state(n, s, RELEASE_WITHDRAWN);
     newest_update(n, &s->m.model_id);
     announce_news(n);
+    /* The one before it may be held already. */
+    for (uint32_t k = 0; k < n->lim.images; k++)
+        install_consider(n, &n->slots[k]);
 }
 
 /* ---- actions ---- */

@@ -468,7 +468,7 @@ static bool next_chunk_reply(struct node *n, struct nlink *l, uint32_t slot, str
 {
     struct stream *st = stream_of(n, link_index(n, l), slot);
     const struct slot *s = &n->slots[slot];
-    if (st->chunk_in_count == 0)
+    if (st->chunk_in_count == 0 || l->queued >= n->lim.window)
         return false;
     uint32_t chunk = st->chunk_in[0];
     st->chunk_in_count--;
