@@ -364,6 +364,32 @@ static void put_amount(char *out, const char *what, uint64_t bytes, uint64_t ima
                    tenths / 10, tenths % 10);
 }
 
+/* Until when there is something to see.  A run may go on for long after the last device is done,
+ * because faults that it was to have are still ahead. */
+static usec seen_until(const struct plot *p, const struct world *w)
+{
+    usec last = p->run.bound;
+    for (uint32_t i = w->verify; i < w->count; i++) {
+        const struct sim_node *n = &w->node[i];
+        if (fetches(n) && (n->held_at == USEC_NEVER || n->confirmed_at == USEC_NEVER))
+            return w->now;
+        if (fetches(n) && n->confirmed_at > last)
+            last = n->confirmed_at;
+    }
+    size_t row = p->rows * sizeof(*p->share);
+    for (uint32_t i = p->count - 1; i > 0; i--) {
+        const struct sample *a = &p->sample[i - 1], *b = &p->sample[i];
+        const uint16_t *share = &p->share[(size_t)i * p->rows];
+        if (a->origins == b->origins && a->near == b->near && a->far == b->far &&
+            memcmp(share - p->rows, share, row) == 0)
+            continue;
+        last = b->at > last ? b->at : last;
+        break;
+    }
+    last += last / 25;
+    return last < w->now ? last : w->now;
+}
+
 static void describe(struct plot *p, const struct world *w)
 {
     struct picture_run *r = &p->run;
@@ -379,12 +405,13 @@ static void describe(struct plot *p, const struct world *w)
     put_amount(r->far, p->shares ? "peers, to elsewhere" : "peers", far, image);
     (void)snprintf(r->row, sizeof(r->row), "%s%s", p->by_place ? "places" : "devices",
                    p->units > p->rows ? ", several to a row" : "");
-    r->end = w->now > 0 ? w->now : 1;
     r->every = p->every;
     r->rows = p->rows;
     r->shares = p->shares;
     if (w->releases == 1)
         r->bound = w->scn.release[0].at + report_bound(w);
+    r->end = seen_until(p, w);
+    r->end = r->end > 0 ? r->end : 1;
     r->most = w->net.payload_origin > far ? w->net.payload_origin : far;
     r->most = near > r->most ? near : r->most;
 }

@@ -34,6 +34,13 @@ peers vans count=4 up=50Mbit down=50Mbit rtt=20ms site=depot
 release version=2.0 size=1MiB
 """
 
+LATE = """
+verify vendor up=50Mbit down=50Mbit rtt=20ms
+peers tills count=5 up=50Mbit down=50Mbit rtt=20ms
+release version=2.0 size=1MiB
+fault 1 crash at=100s lasts=1s group=tills count=1
+"""
+
 
 def expect(what, truth, seen=""):
     if not truth:
@@ -125,6 +132,14 @@ def drawn(folder):
     expect("one heat map, not smoothed", len(maps) == 1 and
            "pixelated" in maps[0].get("style", ""), [one.attrib.keys() for one in maps])
     expect("nothing of gnuplot is left", not os.path.exists(os.path.join(folder, "gnuplot.log")))
+    scenario = os.path.join(folder, "late.scn")
+    with open(scenario, "w", encoding="utf-8") as file:
+        file.write(LATE)
+    report, _ = run(scenario, "--plot", folder)
+    expect("the late fault is awaited", report["simulated_s"] > 100, report)
+    with open(os.path.join(folder, "run.txt"), encoding="utf-8") as file:
+        end = [int(line.split()[1]) for line in file if line.startswith("end ")]
+    expect("but not drawn", report["makespan_s"] < end[0] / 1e6 < 20, (report, end))
 
 
 def over(folder):
