@@ -46,8 +46,8 @@ void disk_crash(struct disk *d)
     d->checks = 0;
     d->check_free = 0;
     for (uint32_t i = 0; i < d->slots; i++) {
-        d->slot[i].open = d->slot[i].leaving = false;
-        d->slot[i].unheard = 0;
+        d->slot[i].open = false;
+        d->slot[i].leaving = d->slot[i].unheard = 0;
     }
 }
 
@@ -56,7 +56,7 @@ static void slot_clear(struct disk_slot *s)
     free(s->blocks);
     free(s->chunks);
     free(s->rot);
-    *s = (struct disk_slot){0};
+    *s = (struct disk_slot){.leaving = s->leaving};
 }
 
 void disk_fini(struct disk *d)
@@ -303,7 +303,7 @@ bool disk_read(const struct disk *d, const struct span *at, struct body *body)
     if (number >= d->slots)
         return false;
     const struct disk_slot *s = &d->slot[number];
-    if (!s->bound || !s->open || s->leaving)
+    if (!s->bound || !s->open || s->leaving > 0)
         return false;
     body->release = s->release;
     if (kind == OBJ_CHUNK)
@@ -327,7 +327,7 @@ static bool unheard_of(const struct disk *d, const struct span *at)
     if (object_kind_of(at->object) != OBJ_IMAGE || slot >= d->slots)
         return false;
     const struct disk_slot *s = &d->slot[slot];
-    return s->open && !s->leaving && s->unheard > 0 && at->off < s->geo.size;
+    return s->open && s->leaving == 0 && s->unheard > 0 && at->off < s->geo.size;
 }
 
 enum err disk_serve(const struct disk *d, const struct span *at, struct body *body)
@@ -380,7 +380,7 @@ void disk_shut(struct world *w, uint32_t node, const struct action *act)
     j->object = act->shut.slot;
     j->flag = act->shut.remove;
     /* What the core gave up it may not name any more, whenever that happens on the disk. */
-    d->slot[act->shut.slot].leaving = true;
+    d->slot[act->shut.slot].leaving++;
 }
 
 void disk_store(struct world *w, uint32_t node, const struct action *act)
@@ -575,7 +575,6 @@ static enum err apply_open(struct world *w, struct disk *d, const struct disk_jo
 {
     struct disk_slot *s = &d->slot[j->object];
     bool same = s->bound && j->release != NONE && s->release == j->release;
-    s->leaving = false;
     if (j->release == NONE || (!same && !j->flag)) {
         s->open = false;
         return E_NOENT;
@@ -595,7 +594,8 @@ static enum err apply_shut(struct disk *d, const struct disk_job *j)
     enum err e = j->flag ? refusal(d) : E_OK;
     if (j->flag && e == E_OK)
         slot_clear(s);
-    s->open = s->leaving = false;
+    s->open = false;
+    s->leaving--;
     return e;
 }
 

@@ -151,7 +151,7 @@ struct net {
 /* ---- disks ---- */
 struct disk_slot {
     bool bound, open;
-    bool leaving; /* given up by the core, and not yet by the disk */
+    uint32_t leaving; /* times that the core gave it up and the disk has not yet */
     uint32_t release;
     struct geometry geo;
     uint8_t *blocks, *chunks; /* durable bits, first bit highest */
