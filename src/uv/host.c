@@ -21,10 +21,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ROUNDS     8u
-#define STOP_MS    3000u
-#define TRIM_MS    1000u
-#define PATH_CAP   4096u
+#define ROUNDS   8u
+#define STOP_MS  3000u
+#define TRIM_MS  1000u
+#define PATH_CAP 4096u
 
 usec host_now(struct host *h)
 {

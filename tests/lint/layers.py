@@ -54,7 +54,7 @@ CORE_SYSTEM = {'assert.h', 'inttypes.h', 'limits.h', 'stdalign.h', 'stdarg.h', '
 
 # Libraries, by the start of the header's name, and the layers that may know them.
 LIBRARIES = {
-    'sodium': ['crypto', 'store', 'uv', 'vendor-tool'],
+    'sodium': ['crypto', 'store', 'uv', 'vendor-tool', 'sim'],
     'openssl/': ['crypto', 'uv'],
     'lmdb': ['store'],
     'uv': ['uv'],
