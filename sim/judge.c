@@ -167,7 +167,8 @@ void judge_opened(struct world *w, uint32_t node, const struct event *ev)
     if (ev->err != E_OK || ev->opened.slot >= w->node[node].limits->images)
         return;
     struct judge_slot *s = &n->slot[ev->opened.slot];
-    if (s->release == JUDGE_NONE)
+    /* Given up again since it was asked to open: this tells of what was there then. */
+    if (s->release == JUDGE_NONE || w->node[node].disk.slot[ev->opened.slot].leaving > 0)
         return;
     const struct geometry *g = &w->release[s->release].geo;
     uint32_t count = 0, news = 0, gone = 0;
