@@ -162,6 +162,7 @@ void check_drained(struct world *w, uint32_t node)
         judge_cancels(w, node);
     if (n->check_credit)
         judge_credit(w, node);
+    judge_starved(w, node);
 }
 
 /* ---- what it says ---- */
@@ -206,8 +207,9 @@ void check_send(struct world *w, uint32_t node, const struct action *act, const 
                      wire_name((uint8_t)m.id), act->link);
         return;
     }
-    /* The window may be passed by the message that fills it. */
-    if (body != NULL && queued > w->node[node].limits->window)
+    /* The window may be passed by the message that fills it, and a small object goes at once. */
+    bool payload = body != NULL && (body->kind == OBJ_IMAGE || body->kind == OBJ_CHUNK);
+    if (payload && queued > w->node[node].limits->window)
         check_failed(w, node, "queues a body behind %" PRIu64 " bytes, its window is %u", queued,
                      w->node[node].limits->window);
     judge_says(w, node, act->link, &m, body);

@@ -136,6 +136,7 @@ void judge_storage(struct world *w, uint32_t node, const struct action *act)
             slot_removed(w, s);
         s->open = false;
         s->held_at = USEC_NEVER;
+        judge_unserve(w, node, act->shut.slot);
     } else if (act->type == ACT_STORE && act->op < OPS_MAX &&
                object_number(act->store.at.object) < lim->images) {
         store_begins(n, act);
@@ -309,7 +310,8 @@ void judge_boot(struct world *w, uint32_t node)
     for (uint32_t i = 0; i < w->releases; i++)
         if (n->asked[i] != NULL)
             memset(n->asked[i], 0, w->release[i].geo.blocks);
-    n->answers = n->dooms = n->sents = 0;
+    n->answers = n->dooms = n->sents = n->waiting = n->served = 0;
+    n->starved_at = USEC_NEVER;
     n->check_ready = n->check_credit = false;
     n->opened_slot = NONE;
     n->lent_from = NONE;

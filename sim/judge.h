@@ -28,10 +28,13 @@ struct judge_ask {
 /* One end of a link, by its place in the world. */
 struct judge_end {
     uint32_t link; /* 0: none */
-    uint32_t node, far;
-    int32_t out_slot;           /* selected by this node */
-    int32_t in_slot;            /* by the other */
-    uint8_t open[JUDGE_OPENS];  /* the release of each slot of the other */
+    uint32_t node, boot, far;
+    int32_t out_slot;          /* selected by this node */
+    int32_t in_slot;           /* by the other */
+    uint8_t open[JUDGE_OPENS]; /* the release of each slot of the other */
+    /* A bit for each slot of this node: it was opened here, the other wants something of it, was
+     * told what there is, and is served. */
+    uint16_t opened, wants, greeted, serves;
     struct judge_ask *ask;      /* a ring */
     uint32_t first, count, cap; /* cap: a power of two */
 };
@@ -84,6 +87,8 @@ struct judge_node {
     usec best_at[SCN_MODELS];
     uint32_t lent_from, lent_link;
     uint32_t sents;
+    uint32_t waiting, served; /* streams of neighbours that want something */
+    usec starved_at;          /* since when one waits though there is room; USEC_NEVER */
     /* To be judged when what the event caused has been done. */
     bool check_ready, check_credit;
     uint32_t opened_slot, opened_blocks; /* NONE: none was */
@@ -145,5 +150,9 @@ void judge_heard(struct world *w, uint32_t node, const struct event *ev);
 void judge_says(struct world *w, uint32_t node, uint32_t link, const struct wire_msg *m,
                 const struct body *body);
 void judge_casts(struct world *w, uint32_t node, struct bytes head);
+/* A slot was shut: nobody is served from it. */
+void judge_unserve(struct world *w, uint32_t node, uint32_t slot);
+/* Does a neighbour wait for nothing? */
+void judge_starved(struct world *w, uint32_t node);
 void judge_cancels(struct world *w, uint32_t node);
 void judge_credit(struct world *w, uint32_t node);

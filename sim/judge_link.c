@@ -16,6 +16,8 @@
 #define FORGOTTEN    (1200 * SEC)
 #define CANCELS_MAX  8u /* of one link at once */
 #define CREDIT_EVERY 16u
+#define SERVED_LEAST 4u /* neighbours at once, when so many want something */
+#define STARVED_TIME (30 * SEC)
 #define ASKS_FIRST   8u
 
 /* ---- ends ---- */
@@ -26,7 +28,14 @@ static struct judge_end *end_of(const struct world *w, uint32_t node, uint32_t l
     if (at >= w->judge->ends_cap)
         return NULL;
     struct judge_end *e = &w->judge->end[at];
-    return e->link == link && e->node == node ? e : NULL;
+    return e->link == link && e->node == node && e->boot == w->node[node].boot ? e : NULL;
+}
+
+/* The same by place; a link of an earlier boot is no more, though nobody heard of its end. */
+static struct judge_end *end_at(const struct world *w, uint32_t node, uint32_t place)
+{
+    struct judge_end *e = place < w->judge->ends_cap ? &w->judge->end[place] : NULL;
+    return e != NULL && e->link != 0 && e->node == node && e->boot == w->node[node].boot ? e : NULL;
 }
 
 /* ---- requests ---- */
@@ -119,6 +128,104 @@ static uint32_t asks_doomed(const struct judge_end *e)
     return count;
 }
 
+/* ---- who is served ---- */
+
+static uint32_t bits_of(uint32_t bits)
+{
+    uint32_t count = 0;
+    for (; bits != 0; bits &= bits - 1)
+        count++;
+    return count;
+}
+
+/* All changes go through here, so that the sums are right. */
+static void end_serves(struct world *w, struct judge_end *e, uint32_t wants, uint32_t greeted,
+                       uint32_t serves)
+{
+    struct judge_node *n = judge_of(w, e->node);
+    n->waiting -= bits_of(e->wants & e->greeted & ~(uint32_t)e->serves);
+    n->served -= bits_of(e->serves);
+    e->wants = (uint16_t)wants;
+    e->greeted = (uint16_t)greeted;
+    e->serves = (uint16_t)serves;
+    n->waiting += bits_of(wants & greeted & ~serves);
+    n->served += bits_of(serves);
+    bool starved = n->waiting > 0 && n->served < SERVED_LEAST;
+    if (!starved)
+        n->starved_at = USEC_NEVER;
+    else if (n->starved_at == USEC_NEVER)
+        n->starved_at = w->now;
+}
+
+static void end_unserves(struct world *w, struct judge_end *e, uint32_t slots)
+{
+    e->opened = (uint16_t)(e->opened & ~slots);
+    end_serves(w, e, e->wants & ~slots, e->greeted & ~slots, e->serves & ~slots);
+}
+
+void judge_unserve(struct world *w, uint32_t node, uint32_t slot)
+{
+    for (uint32_t id = w->node[node].ends; id != NONE; id = net_end_next(w, id)) {
+        struct judge_end *e = end_at(w, node, id);
+        if (e != NULL)
+            end_unserves(w, e, 1u << slot);
+    }
+}
+
+/* This node's slots that hold a release, as bits. */
+static uint32_t slots_of(const struct world *w, uint32_t node, uint8_t release)
+{
+    const struct judge_node *n = judge_of(w, node);
+    uint32_t bits = 0;
+    for (uint32_t i = 0; release != JUDGE_NONE && i < w->node[node].limits->images; i++)
+        bits |= n->slot[i].release == release ? 1u << i : 0;
+    return bits;
+}
+
+/* Has this slot something to give? */
+static bool slot_gives(const struct world *w, uint32_t node, uint32_t slot)
+{
+    struct node_image_status st;
+    if (!node_image_status(w->node[node].core, slot, &st) || st.pieces_have == 0)
+        return false;
+    switch (st.state) {
+    case RELEASE_FETCHING:
+    case RELEASE_CHECKING:
+    case RELEASE_HELD:
+    case RELEASE_ASKING:
+    case RELEASE_INSTALLING:
+    case RELEASE_PENDING:
+    case RELEASE_CONFIRMED:
+        return true;
+    case RELEASE_NONE:
+    case RELEASE_KNOWN:
+    case RELEASE_FAILED:
+    case RELEASE_REJECTED:
+    case RELEASE_WITHDRAWN:
+    case RELEASE_REFUSED:
+        return false;
+    }
+    return false;
+}
+
+void judge_starved(struct world *w, uint32_t node)
+{
+    struct judge_node *n = judge_of(w, node);
+    if (n->starved_at == USEC_NEVER || w->now < n->starved_at + STARVED_TIME)
+        return;
+    n->starved_at = w->now;
+    uint32_t giving = 0;
+    for (uint32_t i = 0; i < w->node[node].limits->images; i++)
+        giving |= slot_gives(w, node, i) ? 1u << i : 0;
+    for (uint32_t id = w->node[node].ends; id != NONE; id = net_end_next(w, id)) {
+        const struct judge_end *e = end_at(w, node, id);
+        if (e == NULL || (e->wants & e->greeted & ~(uint32_t)e->serves & giving) == 0)
+            continue;
+        check_failed(w, node, "serves %u neighbours while node %u waits", n->served, e->far);
+        return;
+    }
+}
+
 /* ---- links ---- */
 
 void judge_up(struct world *w, uint32_t node, const struct event *ev)
@@ -128,6 +235,7 @@ void judge_up(struct world *w, uint32_t node, const struct event *ev)
     struct judge_end *e = &w->judge->end[at];
     *e = (struct judge_end){.link = ev->link,
                             .node = node,
+                            .boot = w->node[node].boot,
                             .far = net_far(w, node, ev->link),
                             .out_slot = -1,
                             .in_slot = -1,
@@ -142,6 +250,7 @@ void judge_down(struct world *w, uint32_t node, const struct event *ev)
     if (e == NULL)
         return;
     drop_all(w, e);
+    end_unserves(w, e, UINT16_MAX);
     e->link = 0;
 }
 
@@ -158,8 +267,8 @@ static void doom(struct world *w, uint32_t node, const struct judge_end *from, u
 {
     struct judge_node *n = judge_of(w, node);
     for (uint32_t id = w->node[node].ends; id != NONE; id = net_end_next(w, id)) {
-        struct judge_end *e = id < w->judge->ends_cap ? &w->judge->end[id] : NULL;
-        if (e == NULL || e == from || e->link == 0 || e->node != node || e->count == 0)
+        struct judge_end *e = end_at(w, node, id);
+        if (e == NULL || e == from || e->count == 0)
             continue;
         uint32_t i = ask_find_last(e, release, block);
         if (i == NONE || ask_at(e, i)->at + NOT_LATE <= w->now || n->dooms == JUDGE_DOOMS)
@@ -194,6 +303,7 @@ void judge_heard(struct world *w, uint32_t node, const struct event *ev)
     struct judge_end *e = end_of(w, node, ev->link);
     struct wire_msg m;
     struct digest id;
+    uint32_t slots;
     if (e == NULL || ev->msg.head.n == 0)
         return;
     n->lent_from = e->far;
@@ -213,11 +323,21 @@ void judge_heard(struct world *w, uint32_t node, const struct event *ev)
             return;
         if (m.id == MSG_shut) {
             asks_forget(w, e, e->open[m.shut.slot]);
+            slots = e->opened;
+            end_unserves(w, e, slots_of(w, node, e->open[m.shut.slot]));
+            e->opened = (uint16_t)slots;
             e->open[m.shut.slot] = JUDGE_NONE;
             return;
         }
         memcpy(id.b, m.open.manifest, sizeof(id.b));
         e->open[m.open.slot] = judge_release_of(w, &id);
+        return;
+    case MSG_interested:
+    case MSG_not_interested:
+        /* What crosses a shut of ours is not heard. */
+        slots = slots_of(w, node, far_release(e)) & e->opened;
+        end_serves(w, e, ev->msg.head.p[0] == MSG_interested ? e->wants | slots : e->wants & ~slots,
+                   e->greeted, e->serves);
         return;
     case MSG_answer:
         judge_answered(w, node, e->far);
@@ -368,6 +488,20 @@ static void says_blame(struct world *w, uint32_t node, const struct judge_end *e
         check_failed(w, node, "blames node %u, which is honest and has an honest disk", e->far);
 }
 
+/* Greetings and turns. */
+static void says_turn(struct world *w, uint32_t node, struct judge_end *e, const struct wire_msg *m)
+{
+    if (e->out_slot < 0 || e->out_slot >= (int32_t)w->node[node].limits->images)
+        return;
+    uint32_t slot = 1u << e->out_slot;
+    if (m->id == MSG_unchoke)
+        end_serves(w, e, e->wants, e->greeted, e->serves | slot);
+    else if (m->id == MSG_choke)
+        end_serves(w, e, e->wants, e->greeted, e->serves & ~slot);
+    else
+        end_serves(w, e, e->wants, e->greeted | slot, e->serves);
+}
+
 void judge_says(struct world *w, uint32_t node, uint32_t link, const struct wire_msg *m,
                 const struct body *body)
 {
@@ -379,10 +513,16 @@ void judge_says(struct world *w, uint32_t node, uint32_t link, const struct wire
     } else if (m->id == MSG_shut) {
         if (m->shut.slot < w->node[node].limits->images && e->out_slot == m->shut.slot)
             e->out_slot = -1;
+        if (m->shut.slot < w->node[node].limits->images)
+            end_unserves(w, e, 1u << m->shut.slot);
         drop_all(w, e); /* what was asked for in that slot is forgotten; the rest is not judged */
     } else if (m->id == MSG_have || m->id == MSG_haves || m->id == MSG_bitfield ||
                m->id == MSG_have_all) {
         says_claim(w, node, e, m);
+        if (m->id == MSG_bitfield || m->id == MSG_have_all)
+            says_turn(w, node, e, m);
+    } else if (m->id == MSG_have_none || m->id == MSG_unchoke || m->id == MSG_choke) {
+        says_turn(w, node, e, m);
     } else if (m->id == MSG_request) {
         says_request(w, node, e, &m->request);
     } else if (m->id == MSG_cancel) {
@@ -391,6 +531,8 @@ void judge_says(struct world *w, uint32_t node, uint32_t link, const struct wire
         says_block(w, node, e, body);
     } else if (m->id == MSG_open) {
         says_release(w, node, m->open.manifest, "opens");
+        if (m->open.slot < w->node[node].limits->images)
+            e->opened = (uint16_t)(e->opened | 1u << m->open.slot);
     } else if (m->id == MSG_offer) {
         says_release(w, node, m->offer.manifest, "offers");
     } else if (m->id == MSG_held) {
@@ -432,8 +574,8 @@ void judge_cancels(struct world *w, uint32_t node)
 {
     struct judge_node *n = judge_of(w, node);
     for (uint32_t k = 0; k < n->dooms; k++) {
-        struct judge_end *e = &w->judge->end[n->doomed[k]];
-        if (e->link == 0 || e->node != node)
+        struct judge_end *e = end_at(w, node, n->doomed[k]);
+        if (e == NULL)
             continue;
         /* A link that takes nothing now is told later; one that has much to take back, in part. */
         bool excused = asks_doomed(e) >= CANCELS_MAX ||

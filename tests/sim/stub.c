@@ -139,8 +139,11 @@ usec node_deadline(const struct node *n)
 
 bool node_image_status(const struct node *n, uint32_t slot, struct node_image_status *out)
 {
-    *out = (struct node_image_status){
-        .manifest = stub_manifest, .geo = stub_geo, .state = n->state, .blocks_have = n->blocks};
+    *out = (struct node_image_status){.manifest = stub_manifest,
+                                      .geo = stub_geo,
+                                      .state = n->state,
+                                      .pieces_have = n->pieces,
+                                      .blocks_have = n->blocks};
     return slot == 0 && n->has_release;
 }
 

@@ -35,7 +35,7 @@ struct node {
     uint32_t floor;
     uint64_t current;
     enum release_state state;
-    uint32_t blocks;
+    uint32_t blocks, pieces;
     struct node_link_status link; /* of its only link, when that has a name */
 };
 

@@ -777,6 +777,39 @@ START_TEST(honest_nodes_do_not_blame_each_other)
 }
 END_TEST
 
+START_TEST(who_wants_something_is_served)
+{
+    uint32_t near, far;
+    give_image(DEVICE);
+    core(DEVICE)->has_release = true;
+    core(DEVICE)->state = RELEASE_HELD;
+    core(DEVICE)->pieces = 64;
+    w->violations = 0;
+    meet(DEVICE, OTHER, &near, &far);
+    struct wire_msg all = {.id = MSG_have_all}, want = {.id = MSG_interested};
+    struct wire_msg unchoke = {.id = MSG_unchoke};
+    say(DEVICE, near, &all);
+    say(OTHER, far, &want);
+    run_for(20 * SEC);
+    check_drained(w, DEVICE);
+    none();
+    say(DEVICE, near, &unchoke);
+    run_for(60 * SEC);
+    check_drained(w, DEVICE);
+    none();
+    unchoke.id = MSG_choke;
+    say(DEVICE, near, &unchoke);
+    run_for(31 * SEC);
+    check_drained(w, DEVICE);
+    found(DEVICE, "serves 0 neighbours while node 2 waits");
+    want.id = MSG_not_interested;
+    say(OTHER, far, &want);
+    run_for(31 * SEC);
+    check_drained(w, DEVICE);
+    none();
+}
+END_TEST
+
 START_TEST(credit_is_what_the_network_has)
 {
     uint32_t near, far;
@@ -853,6 +886,7 @@ int main(void)
     tcase_add_test(t, who_sent_a_bad_block_is_left_alone);
     tcase_add_test(t, garbage_costs_one_window);
     tcase_add_test(t, honest_nodes_do_not_blame_each_other);
+    tcase_add_test(t, who_wants_something_is_served);
     tcase_add_test(t, credit_is_what_the_network_has);
     tcase_add_test(t, bytes_of_a_link_are_accounted_for);
     tcase_add_test(t, adversaries_are_not_judged);
