@@ -101,6 +101,40 @@ START_TEST(objects_asked_for_at_once_are_all_given)
 }
 END_TEST
 
+START_TEST(a_banned_name_loses_all_its_links)
+{
+    struct mesh *m = fleet(3, SIZE);
+    m->node[1].conf.up_rate = 100000;
+    device_up(m, 1);
+    run(m, 30 * SEC);
+    mesh_kill(m, 0);
+    struct mesh_node *twin = &m->node[3]; /* of the same key */
+    twin->signer = m->node[1].signer;
+    twin->member = m->node[1].member;
+    memcpy(twin->cert, m->node[1].cert, sizeof(twin->cert));
+    twin->cert_len = m->node[1].cert_len;
+    mesh_start(m, 3);
+    uint64_t before = m->delivered[MSG_piece];
+    mesh_start(m, 2);
+    mesh_know(m, 2, 1, false);
+    for (int i = 0; i < 10000 && m->delivered[MSG_piece] == before; i++)
+        run(m, SEC / 10000);
+    m->node[1].corrupt = true;
+    m->node[2].hold = 1u << EV_STORED;
+    run(m, SEC);
+    ck_assert(mesh_linked(m, 1, 2));
+    mesh_know(m, 2, 3, false); /* the newer link of two takes the place of the older */
+    run(m, SEC);
+    ck_assert(!mesh_linked(m, 1, 2));
+    ck_assert(mesh_linked(m, 2, 3));
+    mesh_let_go(m, 2);
+    run(m, SEC / 10);
+    ck_assert_uint_eq(mesh_status(m, 2).bans, 1);
+    ck_assert(!mesh_linked(m, 2, 3));
+    mesh_free(m);
+}
+END_TEST
+
 START_TEST(more_stops_than_places_do_not_go_round)
 {
     struct mesh *m = mesh_make(9, 1, 2, 1);
@@ -213,6 +247,7 @@ int main(void)
     tcase_add_test(t, a_block_of_an_image_that_is_gone_is_not_rechecked_in_the_next);
     tcase_add_test(t, a_link_that_does_not_read_is_not_given_more_objects);
     tcase_add_test(t, objects_asked_for_at_once_are_all_given);
+    tcase_add_test(t, a_banned_name_loses_all_its_links);
     tcase_add_test(t, more_stops_than_places_do_not_go_round);
     tcase_add_test(t, a_verify_node_that_the_root_drops_loses_its_links);
     tcase_add_test(t, a_stranger_on_the_lan_washes_no_hint_out);

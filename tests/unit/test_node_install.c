@@ -76,6 +76,40 @@ START_TEST(a_failing_installer_is_never_looped_hot)
 }
 END_TEST
 
+START_TEST(an_image_that_rots_before_it_is_installed_is_mended)
+{
+    struct mesh *m = installing(65, false); /* it found the image to be another */
+    ck_assert_int_eq(mesh_state(m, 1, 0, NULL), RELEASE_FAILED);
+    m->node[1].store[0].data[2 * BLOCK_LEN + 9] ^= 1;
+    m->node[1].install_exit = 0;
+    mesh_run(m, m->now + 700 * SEC);
+    ck_assert_int_eq(memcmp(m->node[1].store[0].data, m->release[0].image, SIZE), 0);
+    ck_assert_int_eq(mesh_state(m, 1, 0, NULL), RELEASE_PENDING);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(after_a_stop_the_release_before_it_is_installed)
+{
+    struct mesh *m = fleet(1, SIZE);
+    m->node[1].conf.install = true;
+    m->node[1].install_exit = 0;
+    device_up(m, 1); /* for ten minutes it waits to be told what runs */
+    mesh_run(m, m->now + 20 * SEC);
+    m->node[1].hold = 1u << EV_STORED;
+    uint32_t two = mesh_release(m, NULL, "2.0", 2, SIZE);
+    mesh_seed(m, 0, two);
+    mesh_run(m, m->now + 10 * SEC);
+    ck_assert_int_eq(mesh_state(m, 1, two, NULL), RELEASE_FETCHING);
+    ck_assert_int_eq(mesh_state(m, 1, 0, NULL), RELEASE_HELD);
+    withdraw(m, 0, two);
+    mesh_run(m, m->now + 700 * SEC);
+    ck_assert_int_eq(mesh_state(m, 1, two, NULL), RELEASE_WITHDRAWN);
+    ck_assert_int_eq(mesh_state(m, 1, 0, NULL), RELEASE_PENDING);
+    mesh_free(m);
+}
+END_TEST
+
 START_TEST(a_rejected_release_is_not_tried_again)
 {
     struct mesh *m = installing(0, false);
@@ -215,6 +249,8 @@ int main(void)
     tcase_add_test(t, exit_4_waits_for_the_reboot);
     tcase_add_test(t, exit_75_tries_later);
     tcase_add_test(t, a_failing_installer_is_never_looped_hot);
+    tcase_add_test(t, an_image_that_rots_before_it_is_installed_is_mended);
+    tcase_add_test(t, after_a_stop_the_release_before_it_is_installed);
     tcase_add_test(t, a_rejected_release_is_not_tried_again);
     tcase_add_test(t, a_crash_while_installing_is_resolved_by_what_runs);
     tcase_add_test(t, freshness_is_asked_before_the_installer_starts);
