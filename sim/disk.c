@@ -1,4 +1,4 @@
-/* Storage as two bitmaps and a list of records.
+/* Storage as two bitmaps and a list of records (record.c).
  *
  * All that changes the disk waits in one queue, in the order of the actions.  A commit takes what
  * waits, up to an opening, lasts for one sync and the time to write its bytes, and only then marks
@@ -12,6 +12,7 @@
 
 #include "checks.h"
 #include "fault.h"
+#include "record.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -223,68 +224,6 @@ int32_t disk_install_code(const struct disk *d, uint32_t slot)
     return d->slot[slot].rotten > 0 ? EXIT_CHANGED : 0;
 }
 
-/* ---- records ---- */
-
-static size_t record_place(const struct disk *d, uint32_t object)
-{
-    size_t lo = 0, hi = d->records;
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-        if (d->record[mid].object < object)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
-/* Keeps blob (taken over) under object; NULL deletes. */
-static void record_put(struct disk *d, uint32_t object, struct blob *blob)
-{
-    size_t i = record_place(d, object);
-    bool there = i < d->records && d->record[i].object == object;
-    if (there)
-        blob_drop(d->record[i].blob);
-    if (there && blob == NULL) {
-        memmove(&d->record[i], &d->record[i + 1], (d->records - i - 1) * sizeof(*d->record));
-        d->records--;
-    } else if (there) {
-        d->record[i].blob = blob;
-    } else if (blob != NULL) {
-        sim_grow(&d->record, &d->records_cap, d->records + 1, sizeof(*d->record));
-        memmove(&d->record[i + 1], &d->record[i], (d->records - i) * sizeof(*d->record));
-        d->record[i] = (struct disk_record){object, blob};
-        d->records++;
-    }
-}
-
-void disk_load(struct world *w, uint32_t node)
-{
-    struct disk *d = &w->node[node].disk;
-    for (size_t i = 0; i < d->records; i++) {
-        struct event ev = {.type = EV_LOADED};
-        ev.loaded.object = d->record[i].object;
-        ev.loaded.data = bytes_of(d->record[i].blob->data, d->record[i].blob->len);
-        world_give(w, node, &ev);
-    }
-}
-
-/* Ten thousand disks hold the same root and the same few manifests: one copy does for all. */
-static struct blob *blob_share(struct world *w, uint32_t object, struct bytes data)
-{
-    struct blob *same = NULL;
-    if (data.n == 0)
-        return NULL;
-    if (object_kind_of(object) == OBJ_ROOT)
-        same = w->fleet.root;
-    for (uint32_t i = 0; object_kind_of(object) == OBJ_MANIFEST && i < w->releases; i++)
-        if (bytes_equal(data, bytes_of(w->release[i].envelope->data, w->release[i].envelope->len)))
-            same = w->release[i].envelope;
-    if (same != NULL && bytes_equal(data, bytes_of(same->data, same->len)))
-        return blob_hold(same);
-    return blob_make(data.p, data.n);
-}
-
 /* ---- reading ---- */
 
 bool disk_read(const struct disk *d, const struct span *at, struct body *body)
@@ -293,10 +232,10 @@ bool disk_read(const struct disk *d, const struct span *at, struct body *body)
     uint32_t number = object_number(at->object);
     *body = (struct body){.kind = kind, .off = at->off, .len = at->len};
     if (kind != OBJ_IMAGE && kind != OBJ_CHUNK) {
-        size_t i = record_place(d, at->object);
-        if (i >= d->records || d->record[i].object != at->object || at->off != 0 || at->len != 0)
+        struct blob *blob = record_find(d, at->object);
+        if (blob == NULL || at->off != 0 || at->len != 0)
             return false;
-        body->blob = blob_hold(d->record[i].blob);
+        body->blob = blob_hold(blob);
         body->len = body->blob->len;
         return true;
     }
@@ -435,7 +374,7 @@ void disk_save(struct world *w, uint32_t node, const struct action *act, const u
     struct disk_job *j = job_new(d, DISK_SAVE, act->op);
     j->last = act->save.last;
     j->object = act->save.object;
-    j->blob = blob_share(w, j->object, data);
+    j->blob = record_blob(w, j->object, data);
     if (object_kind_of(j->object) < OBJ_ROOT || object_kind_of(j->object) > OBJ_RELEASE)
         check_failed(w, node, "saves object %08x, which is no record", j->object);
     if (object_kind_of(j->object) == OBJ_BAN)
