@@ -12,8 +12,8 @@ already at the verify node; it ends when the last device says that it holds the 
 stand ready before that moment and only have to be executed, as the simulator's nodes boot within
 a tenth of a second.
 
-The nodes have real-time priority, so that other work on the machine stays out of the figures.  A run
-whose devices stood ready and waited for a processor for more than a tenth of the time is not
+The nodes have real-time priority, so that other work on the machine stays out of the figures.  A
+run whose devices stood ready and waited for a processor for more than a tenth of the time is not
 counted: its lines were not what held it up.
 """
 import argparse

@@ -16,11 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SCRIPT    "pictures.gp"
-#define SAID      "gnuplot.log"
-#define BEFORE    "before-"
-#define LINE_MAX_ 512u
-#define NO_RUN    127 /* of the child: there is no such program */
+#define SCRIPT   "pictures.gp"
+#define SAID     "gnuplot.log"
+#define BEFORE   "before-"
+#define LINE_CAP 512u
+#define NO_RUN   127 /* of the child: there is no such program */
 
 static const char file_is[] = "fwswarm-sim plot 1";
 
@@ -139,7 +139,7 @@ static void take_line(struct picture_run *r, char *line)
 
 bool picture_run_read(const char *dir, const char *prefix, struct picture_run *r)
 {
-    char path[PICTURE_PATH], line[LINE_MAX_];
+    char path[PICTURE_PATH], line[LINE_CAP];
     memset(r, 0, sizeof(*r));
     FILE *f = fopen(picture_path(path, dir, prefix, "run.txt"), "r");
     bool good = f != NULL && fgets(line, sizeof(line), f) != NULL &&
