@@ -292,7 +292,9 @@ static void heard_piece(struct world *w, uint32_t node, struct judge_end *e, str
     if (i == NONE)
         return;
     bool late = ask_at(e, i)->at + NOT_LATE <= w->now;
-    ask_remove(w, e, i);
+    /* A late request may have been given up: then this answers the one that followed it. */
+    for (; i != NONE; i = late ? ask_find(e, release, block) : NONE)
+        ask_remove(w, e, i);
     if (m.id == MSG_piece && !late && judge_of(w, node)->asked[release][block] > 0)
         doom(w, node, e, release, block);
 }
