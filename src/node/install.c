@@ -199,7 +199,7 @@ void install_current(struct node *n, const struct event *ev)
         struct slot *s = &n->slots[i];
         bool runs = digest_equal(&s->m.digest, &c->digest);
         /* What ran was the newest release, and no longer is: it must be fetched after all. */
-        if (s->state == RELEASE_KNOWN && !runs)
+        if (s->state == RELEASE_KNOWN && !runs && install_floor_allows(n, &s->m))
             release_retry(n, s);
         else if (s->state == RELEASE_FETCHING && runs && first && n->conf.role != ROLE_VERIFY)
             release_runs(n, s);
@@ -308,7 +308,7 @@ void install_consider(struct node *n, struct slot *s)
     if (!install_needed(n, s))
         return;
     for (uint32_t i = 0; i < n->lim.images; i++) {
-        if (n->slots[i].state == RELEASE_INSTALLING)
+        if (n->slots[i].state == RELEASE_INSTALLING || n->installer_runs)
             return; /* one at a time; its end considers again */
     }
     release_set_state(n, s, RELEASE_ASKING);
@@ -329,6 +329,32 @@ static void install_begin(struct node *n, struct slot *s)
         node_save(n, object_id(OBJ_RELEASE, slot_index(n, s)), (struct bytes){NULL, 0});
 }
 
+/* Back to where an installation begins, or where the image is mended first.  An installer that
+ * tried and failed may have found an image that changed in storage. */
+static void held_again(struct node *n, struct slot *s)
+{
+    if (!picker_complete(s->picker))
+        release_set_state(n, s, RELEASE_FETCHING);
+    else if (s->install_code == EXIT_LATER)
+        release_set_state(n, s, RELEASE_HELD);
+    else
+        release_check(n, s);
+    exchange_update_interest(n, slot_index(n, s));
+}
+
+/* It does not come to an installation after all. */
+static void install_off(struct node *n, struct slot *s)
+{
+    s->install_tries--;
+    release_serve_again(s);
+    if (s->opened)
+        held_again(n, s);
+    else
+        install_failed(n, s, EXIT_LATER, RETRY_FIRST);
+    for (uint32_t i = 0; i < n->lim.images; i++)
+        install_consider(n, &n->slots[i]);
+}
+
 void install_saved(struct node *n, uint32_t batch, enum err e)
 {
     for (uint32_t i = 0; i < n->lim.images; i++) {
@@ -338,22 +364,33 @@ void install_saved(struct node *n, uint32_t batch, enum err e)
         s->install_batch = 0;
         if (s->state != RELEASE_INSTALLING)
             continue;
-        if (e == E_OK)
-            node_tell(n, TELL_INSTALL, i, &s->m.digest);
-        else
+        if (e != E_OK) {
             install_failed(n, s, CODE_STOPPED, RETRY_FIRST);
+        } else if (install_needed(n, s) && s->opened && picker_complete(s->picker)) {
+            n->installer_runs = true;
+            node_tell(n, TELL_INSTALL, i, &s->m.digest);
+        } else {
+            install_off(n,
+                        s); /* saving took so long that something newer is here, or a block went */
+        }
     }
 }
 
 void install_result(struct node *n, uint32_t slot, int32_t code)
 {
-    if (slot >= n->lim.images || n->slots[slot].state != RELEASE_INSTALLING)
+    if (slot >= n->lim.images)
         return;
     struct slot *s = &n->slots[slot];
+    bool withdrawn = s->state == RELEASE_WITHDRAWN && n->installer_runs;
+    if (s->state != RELEASE_INSTALLING && !withdrawn)
+        return;
+    n->installer_runs = false;
     s->install_code = code;
     log_info(n->log, "install.done", "version=%s code=%" PRId32, s->m.version, code);
     release_serve_again(s);
-    if (code == 0) {
+    if (withdrawn) {
+        /* Too late for it to be stopped; what runs now the device says. */
+    } else if (code == 0) {
         installed(n, s);
     } else if (code == EXIT_REBOOT) {
         release_set_state(n, s, RELEASE_PENDING);
@@ -397,19 +434,6 @@ void install_reject(struct node *n)
 
 /* ---- time ---- */
 
-/* Back to where an installation begins, or where the image is mended first.  An installer that
- * tried and failed may have found an image that changed in storage. */
-static void held_again(struct node *n, struct slot *s)
-{
-    if (!picker_complete(s->picker))
-        release_set_state(n, s, RELEASE_FETCHING);
-    else if (s->install_code == EXIT_LATER)
-        release_set_state(n, s, RELEASE_HELD);
-    else
-        release_check(n, s);
-    exchange_update_interest(n, slot_index(n, s));
-}
-
 void install_loaded(struct node *n)
 {
     if (!n->current.known)
@@ -445,6 +469,8 @@ void install_time(struct node *n)
             held_again(n, s);
         else if (s->state == RELEASE_REFUSED)
             release_retry(n, s);
+        else if (release_was_installed(s))
+            release_open_again(n, s);
         install_consider(n, s);
     }
 }
@@ -457,7 +483,7 @@ usec install_deadline(const struct node *n)
         if (s->state == RELEASE_ASKING && n->fresh.on && fresh_until(n) < t)
             t = fresh_until(n);
         if ((s->state == RELEASE_FAILED || s->state == RELEASE_REFUSED ||
-             s->state == RELEASE_HELD) &&
+             s->state == RELEASE_HELD || release_was_installed(s)) &&
             s->install_at < t)
             t = s->install_at;
     }

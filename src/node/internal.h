@@ -304,8 +304,9 @@ struct node {
     struct log *log;
     bool started, loaded, stopping;
     bool stir; /* more than blocks moved: storage, dialling and every time are looked at again */
-    bool held_back;    /* blocks wait because enough is queued already */
-    uint32_t unchoked; /* streams being served */
+    bool installer_runs; /* told to, and not answered */
+    bool held_back;      /* blocks wait because enough is queued already */
+    uint32_t unchoked;   /* streams being served */
     struct slot *slots;
     struct nlink *links;
     struct stream *streams; /* images x links */
@@ -584,6 +585,9 @@ void release_retry(struct node *n, struct slot *s);
 void release_rejudge(struct node *n);
 void release_runs(struct node *n, struct slot *s);
 bool release_mendable(const struct slot *s);
+/* Has the installer been started for it? */
+bool release_was_installed(const struct slot *s);
+void release_open_again(struct node *n, struct slot *s);
 void release_clean_older(struct node *n, const struct slot *newest);
 bool release_next(struct node *n, struct action *act);
 bool release_wanted_model(const struct node *n, const struct digest *model);

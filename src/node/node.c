@@ -236,6 +236,7 @@ static void start(struct node *n, const struct start *s)
     struct digest tag;
     hash_domain(&tag, "fwswarm-lan", digest_bytes(&n->trust.root.fleet), (struct bytes){NULL, 0});
     memcpy(n->fleet_tag, tag.b, sizeof(n->fleet_tag));
+    n->busy_at = n->widened_at = n->now;
     meter_init(&n->sending, n->now);
     meter_init(&n->from_peers, n->now);
     bucket_init(&n->up, n->conf.up_rate, n->now);

@@ -54,11 +54,9 @@ uint32_t peers_verify_wanted(const struct node *n)
     return f + 1 > 2 ? f + 1 : 2;
 }
 
-static bool dial_wanted(const struct node *n)
+static bool neighbours_wanted(const struct node *n)
 {
     uint32_t target = n->lim.links / 2 < LINKS_TARGET ? n->lim.links / 2 : LINKS_TARGET;
-    if (n->stopping || n->dials_count >= HALF_OPEN_MAX)
-        return false;
     if (n->links_count + n->dials_count < target)
         return true;
     /* Whoever dials us must not choose all of our neighbours: some are of our own choice. */
@@ -70,8 +68,22 @@ static bool dial_wanted(const struct node *n)
            n->links_count + n->dials_count < n->lim.links;
 }
 
+/* However many neighbours there are: news comes from verify nodes. */
+static bool verify_wanted(const struct node *n)
+{
+    return n->conf.role != ROLE_VERIFY && n->known.verify_used < peers_verify_wanted(n) &&
+           n->links_count + n->dials_count < n->lim.links;
+}
+
+static bool dial_wanted(const struct node *n)
+{
+    return !n->stopping && n->dials_count < HALF_OPEN_MAX &&
+           (neighbours_wanted(n) || verify_wanted(n));
+}
+
 bool peers_next_dial(struct node *n, struct action *act)
 {
+    n->known.only_verify = !neighbours_wanted(n);
     if (!dial_wanted(n))
         return false;
     struct known_entry *e = known_next(&n->known, n->now, peers_verify_wanted(n), &n->rng);

@@ -432,7 +432,7 @@ void release_adopt(struct node *n, uint32_t slot)
 /* ---- storage ---- */
 
 /* Neither fetched nor served from now on; the bytes stay. */
-static void refuse(struct node *n, struct slot *s, enum err e)
+static void storage_close(struct node *n, struct slot *s, enum err e)
 {
     s->err = e;
     exchange_slot_gone(n, slot_index(n, s));
@@ -440,6 +440,11 @@ static void refuse(struct node *n, struct slot *s, enum err e)
         s->shut_due = true;
     s->shut_remove = s->opened = s->open_due = s->check_due = false;
     s->install_at = USEC_NEVER;
+}
+
+static void refuse(struct node *n, struct slot *s, enum err e)
+{
+    storage_close(n, s, e);
     release_set_state(n, s, RELEASE_REFUSED);
 }
 
@@ -447,8 +452,25 @@ void release_storage_failed(struct node *n, struct slot *s, enum err e)
 {
     log_error(n->log, "release.storage", "version=%s size=%" PRIu64 " err=%s retry_s=60",
               s->m.version, s->m.size, err_name(e));
-    refuse(n, s, e);
+    /* What became of an installation is not forgotten because its image cannot be read. */
+    if (release_was_installed(s))
+        storage_close(n, s, e);
+    else
+        refuse(n, s, e);
     s->install_at = n->now + RETRY_STORAGE;
+}
+
+bool release_was_installed(const struct slot *s)
+{
+    return s->state == RELEASE_INSTALLING || s->state == RELEASE_PENDING ||
+           s->state == RELEASE_CONFIRMED;
+}
+
+void release_open_again(struct node *n, struct slot *s)
+{
+    s->err = E_OK;
+    s->open_due = !s->opened;
+    n->stir = true;
 }
 
 void release_retry(struct node *n, struct slot *s)

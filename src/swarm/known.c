@@ -59,7 +59,7 @@ static void count_used(struct known *k, uint32_t group)
  */
 static bool may_dial(const struct known *k, const struct known_entry *e)
 {
-    if (in_use(e) || e->self)
+    if (in_use(e) || e->self || (k->only_verify && !e->verify))
         return false;
     if (e->verify && k->verify_used >= k->want_verify)
         return false;

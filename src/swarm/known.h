@@ -27,6 +27,7 @@ struct known {
     uint32_t count, cap;
     uint32_t want_verify; /* of the last known_next() */
     uint32_t verify_used; /* links to verify nodes and dials of them */
+    bool only_verify;     /* the caller's: nobody else is dialled now */
 };
 /* Entries lie in caller memory: cap of them. */
 void known_init(struct known *k, struct known_entry *mem, uint32_t cap);

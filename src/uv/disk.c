@@ -219,6 +219,26 @@ static void tell_opened(struct host *h, const struct disk_op *op)
     host_event(h, &ev);
 }
 
+/* Saves that wait in the queue go behind one that failed, in their order. */
+static void saves_wait(struct disk *d)
+{
+    struct disk_op **at = &d->first, *kept = NULL;
+    while (*at != NULL) {
+        struct disk_op *op = *at;
+        if (op->kind != DISK_SAVE) {
+            kept = op;
+            at = &op->next;
+            continue;
+        }
+        *at = op->next;
+        d->waiting--;
+        op->next = NULL;
+        d->failed_last->next = op;
+        d->failed_last = op;
+    }
+    d->last = kept;
+}
+
 /* The world failed a save (disk full, I/O).  The core said what must not be forgotten, so it is
  * tried again until it is kept; what comes after it waits, so that an older record never replaces a
  * newer one.  The core goes on without it and promises nothing that hangs on it. */
@@ -237,6 +257,8 @@ static void save_later(struct host *h, struct disk_op *op)
     else
         d->failed_last->next = op;
     d->failed_last = op;
+    if (first)
+        saves_wait(d);
     if (first && !h->stopping) {
         int r = uv_timer_start(&d->retry, on_retry, SAVE_RETRY_MS, 0);
         assert(r == 0);
