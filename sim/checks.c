@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TRIES_LONG 4u
+
 void check_failed(struct world *w, uint32_t node, const char *fmt, ...)
 {
     uint32_t i = w->violations++;
@@ -294,8 +296,39 @@ void check_held(struct world *w, uint32_t node, uint32_t slot)
 void check_link(struct world *w, const struct wire_link *l)
 {
     if (l->flying != 0)
-        check_failed(w, l->end[0].node, "%" PRIu64 " bytes of a link to node %u are unaccounted for",
-                     l->flying, l->end[1].node);
+        check_failed(w, l->end[0].node,
+                     "%" PRIu64 " bytes of a link to node %u are unaccounted for", l->flying,
+                     l->end[1].node);
+}
+
+/* How often the installer was started for the release that this device is to have. */
+static uint32_t install_tries(const struct world *w, uint32_t node)
+{
+    const struct sim_node *n = &w->node[node];
+    for (uint32_t i = 0; n->core != NULL && i < n->limits->images; i++) {
+        struct node_image_status st;
+        if (node_image_status(n->core, i, &st) &&
+            digest_equal(&st.manifest->id, &w->release[n->want].manifest.id))
+            return st.install_tries;
+    }
+    return 0;
+}
+
+/* Who holds its release installs it.  An installer that was stopped or refused several times waits
+ * longer than a run. */
+static void check_installed(struct world *w)
+{
+    uint32_t count = 0, first = NONE;
+    for (uint32_t i = 0; i < w->count; i++) {
+        const struct sim_node *n = &w->node[i];
+        if (!node_counts(n) || n->core == NULL || n->want == NONE || fault_excused(w, i) ||
+            n->held_at == USEC_NEVER || n->confirmed_at != USEC_NEVER ||
+            install_tries(w, i) >= TRIES_LONG)
+            continue;
+        first = count++ == 0 ? i : first;
+    }
+    if (count > 0)
+        check_failed(w, first, "holds its release and has not installed it, one of %u such", count);
 }
 
 void check_end(struct world *w)
@@ -311,4 +344,6 @@ void check_end(struct world *w)
         check_failed(w, NONE, "%u devices lack the image when the time is up", lacking);
     else if (lacking > 0)
         check_failed(w, NONE, "%u devices lack the image and nothing is left to happen", lacking);
+    if (w->now >= w->until)
+        check_installed(w);
 }

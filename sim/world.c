@@ -366,11 +366,6 @@ static void installed(struct world *w, uint32_t node, uint32_t what)
         memcpy(n->current_version, m->version, sizeof(n->current_version));
         world_schedule(w, w->now, TICK_REHASHED, node, n->boot, 0);
     }
-    /* It may have been withdrawn meanwhile: then only what runs is told. */
-    struct node_image_status st;
-    if (!node_image_status(n->core, slot, &st) || st.state != RELEASE_INSTALLING ||
-        !digest_equal(&st.manifest->id, &m->id))
-        return;
     struct event ev = {.type = EV_ORDER};
     ev.order.what = ORDER_INSTALLED;
     ev.order.slot = slot;

@@ -376,21 +376,12 @@ void install_saved(struct node *n, uint32_t batch, enum err e)
     }
 }
 
-void install_result(struct node *n, uint32_t slot, int32_t code)
+static void install_ended(struct node *n, struct slot *s, int32_t code)
 {
-    if (slot >= n->lim.images)
-        return;
-    struct slot *s = &n->slots[slot];
-    bool withdrawn = s->state == RELEASE_WITHDRAWN && n->installer_runs;
-    if (s->state != RELEASE_INSTALLING && !withdrawn)
-        return;
-    n->installer_runs = false;
     s->install_code = code;
     log_info(n->log, "install.done", "version=%s code=%" PRId32, s->m.version, code);
     release_serve_again(s);
-    if (withdrawn) {
-        /* Too late for it to be stopped; what runs now the device says. */
-    } else if (code == 0) {
+    if (code == 0) {
         installed(n, s);
     } else if (code == EXIT_REBOOT) {
         release_set_state(n, s, RELEASE_PENDING);
@@ -400,6 +391,16 @@ void install_result(struct node *n, uint32_t slot, int32_t code)
     } else {
         install_failed(n, s, code, backoff(s->install_tries));
     }
+}
+
+void install_result(struct node *n, uint32_t slot, int32_t code)
+{
+    if (slot >= n->lim.images)
+        return;
+    n->installer_runs = false;
+    /* When it was withdrawn meanwhile, what runs now the device will say. */
+    if (n->slots[slot].state == RELEASE_INSTALLING)
+        install_ended(n, &n->slots[slot], code);
     /* Something newer may have come while it ran. */
     for (uint32_t i = 0; i < n->lim.images; i++)
         install_consider(n, &n->slots[i]);
