@@ -379,6 +379,7 @@ struct node {
     bool cast_due[LAN_MAX];
     struct bucket datagrams, datagrams_strange;
     usec poll_at;
+    usec verify_at; /* when a verify node is dialled although there are neighbours enough */
     struct {
         bool on;
         usec since;
@@ -501,6 +502,7 @@ void link_emit(struct node *n, struct nlink *l, struct action *act, uint8_t *hea
 /* ---- peers.c ---- */
 void peers_know(struct node *n, const struct addr *addr, enum known_source src, bool verify);
 void peers_linked_from(struct node *n, struct nlink *l);
+void peers_origin_gone(struct node *n); /* a link to a verify node ended */
 bool peers_next_dial(struct node *n, struct action *act);
 void peers_dial_result(struct node *n, uint32_t op, struct nlink *up, enum err e);
 usec peers_deadline(const struct node *n);

@@ -200,6 +200,8 @@ static void link_end(struct node *n, struct nlink *l, enum err why)
         known_down(&n->known, l->known, bad, n->now, &n->rng);
         l->known = NULL;
     }
+    if (l->origin)
+        peers_origin_gone(n);
     n->queued -= l->stalled ? 0 : l->queued;
     l->queued = 0;
     l->wake = 0;

@@ -10,6 +10,7 @@
 #define BANS_LOOK         (600 * SEC)
 #define BAN_TIME          (24 * 3600 * SEC)
 #define ANNOUNCE_LIFETIME (3600 * SEC)
+#define VERIFY_PAUSE      (60 * SEC)
 #define PEER_BYTES        19u
 #define PEERS_MAX         50u
 #define DIALLED_MIN       8u /* links of our own choice */
@@ -68,11 +69,22 @@ static bool neighbours_wanted(const struct node *n)
            n->links_count + n->dials_count < n->lim.links;
 }
 
-/* However many neighbours there are: news comes from verify nodes. */
+/* However many neighbours there are: news comes from verify nodes.  Who lost its last one because
+ * others need the place comes back after a while. */
+static bool verify_missed(const struct node *n)
+{
+    return n->conf.role != ROLE_VERIFY && n->known.verify_used == 0 &&
+           n->links_count + n->dials_count < n->lim.links;
+}
+
 static bool verify_wanted(const struct node *n)
 {
-    return n->conf.role != ROLE_VERIFY && n->known.verify_used < peers_verify_wanted(n) &&
-           n->links_count + n->dials_count < n->lim.links;
+    return verify_missed(n) && n->now >= n->verify_at;
+}
+
+void peers_origin_gone(struct node *n)
+{
+    n->verify_at = n->now + VERIFY_PAUSE + rng_below(&n->rng, (uint32_t)VERIFY_PAUSE);
 }
 
 static bool dial_wanted(const struct node *n)
@@ -131,7 +143,7 @@ void peers_dial_result(struct node *n, uint32_t op, struct nlink *up, enum err e
 usec peers_deadline(const struct node *n)
 {
     if (!dial_wanted(n))
-        return USEC_NEVER;
+        return verify_missed(n) && n->verify_at > n->now ? n->verify_at : USEC_NEVER;
     usec t = known_deadline(&n->known);
     return t == USEC_NEVER || t > n->now ? t : n->now + SEC / 10;
 }
