@@ -12,7 +12,7 @@
 
 #define REJECTS_MAX 4u
 #define HAVES_BATCH 32u
-#define HAVES_TIME  (SEC / 4)
+#define HAVES_TIME  (SEC / 2)
 
 /* ---- streams come and go ---- */
 
