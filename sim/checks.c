@@ -287,7 +287,8 @@ void check_held(struct world *w, uint32_t node, uint32_t slot)
     for (uint32_t i = 0; i < w->releases; i++)
         if (digest_equal(&w->release[i].manifest.digest, &n->current))
             root = w->release[i].manifest.root_version;
-    if (n->member.role == ROLE_NORMAL &&
+    /* What an installer once failed at may be found whole again after something newer was. */
+    if (n->member.role == ROLE_NORMAL && st.state == RELEASE_INSTALLING &&
         release_compare(m->root_version, m->sequence, root, n->current_sequence) < 0)
         check_failed(w, node, "goes back from sequence %" PRIu64 " to %" PRIu64,
                      n->current_sequence, m->sequence);

@@ -11,17 +11,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MS           ((usec)1000)
-#define KBIT         125u /* bytes a second */
-#define MBIT         125000u
-#define SIZE_LEAST   65536u
-#define SIZE_MOST    (4u << 20)
-#define WORK_MOST    (64u << 20) /* bytes over all nodes and releases: what a seed may cost */
-#define CHAOS_LEAST  (10 * SEC)
-#define CHAOS_MOST   (240 * SEC)
-#define FAULTS_DRAWN 14u
-#define DEVICE_KINDS 4u /* groups of honest devices */
-#define FLOODED_DOWN (8 * MBIT)
+#define MS            ((usec)1000)
+#define KBIT          125u /* bytes a second */
+#define MBIT          125000u
+#define SIZE_LEAST    65536u
+#define SIZE_MOST     (4u << 20)
+#define WORK_MOST     (64u << 20) /* bytes over all nodes and releases: what a seed may cost */
+#define CHAOS_LEAST   (10 * SEC)
+#define CHAOS_MOST    (240 * SEC)
+#define FAULTS_DRAWN  14u
+#define DEVICE_KINDS  4u         /* groups of honest devices */
+#define FLOODED_LEAST (8 * MBIT) /* rate of a line that is flooded */
 
 /* Which features a seed has, each with its share of seeds in hundredths. */
 enum feature {
@@ -174,8 +174,8 @@ static uint32_t draw_devices(struct draw *d, uint32_t number, uint32_t room, boo
     g->nat = d->has[FEATURE_NAT] && chance(d, 60);
     g->model = s->models > 1 ? rng_below(&d->rng, s->models) : 0;
     /* A line that is full of somebody else's datagrams leads nowhere, whatever a node does. */
-    if (g->site != NONE && g->site == d->flooded && g->down < FLOODED_DOWN)
-        g->down = FLOODED_DOWN;
+    if (g->site != NONE && g->site == d->flooded && g->down < FLOODED_LEAST)
+        g->down = FLOODED_LEAST;
     if (d->has[FEATURE_UNKNOWN] && chance(d, 50))
         g->installed = 0;
     if (d->has[FEATURE_LATE] && chance(d, 60))
@@ -213,6 +213,18 @@ static bool lan_site(struct draw *d, uint32_t *site)
     return false;
 }
 
+/* A place's line that others fill with dials leads nowhere either. */
+static void widen_lines(struct draw *d)
+{
+    for (uint32_t i = 0; i < d->s->sites; i++) {
+        struct scn_site *site = &d->s->site[i];
+        if (site->up > 0 && site->up < FLOODED_LEAST)
+            site->up = FLOODED_LEAST;
+        if (site->down > 0 && site->down < FLOODED_LEAST)
+            site->down = FLOODED_LEAST;
+    }
+}
+
 static uint32_t draw_hostile(struct draw *d, uint32_t room)
 {
     uint32_t left = room / 5, kinds = between(d, 1, 3);
@@ -225,7 +237,8 @@ static uint32_t draw_hostile(struct draw *d, uint32_t room)
             (b == BEHAVE_LYING_VERIFY && d->verify < 2))
             continue;
         drawn[b] = true;
-        uint32_t most = b == BEHAVE_LYING_VERIFY ? 1 : b == BEHAVE_CAST_FLOOD ? 2 : left;
+        bool flood = b == BEHAVE_CAST_FLOOD || b == BEHAVE_LINK_FLOOD;
+        uint32_t most = b == BEHAVE_LYING_VERIFY ? 1 : flood ? 2 : left;
         uint32_t count = between(d, 1, most < left ? most : left);
         struct scn_group *g = group_add(d, behaviour_name[b], count);
         g->behaviour = (enum behaviour)b;
@@ -233,6 +246,8 @@ static uint32_t draw_hostile(struct draw *d, uint32_t room)
         g->installed = g->verify ? 0 : 1;
         g->site = site;
         d->flooded = b == BEHAVE_CAST_FLOOD ? site : d->flooded;
+        if (b == BEHAVE_LINK_FLOOD)
+            widen_lines(d);
         g->model = d->s->models > 1 && !g->verify ? rng_below(&d->rng, d->s->models) : 0;
         left -= count;
         d->hostile += count;
