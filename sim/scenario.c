@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -122,44 +123,28 @@ const struct scn_strength_row scn_strength[FAULT_COUNT] = {
 };
 // clang-format on
 
+static size_t place_of(enum scn_thing thing, uint32_t i)
+{
+    static const size_t first[SCN_THINGS] = {
+        [SCN_SITE] = offsetof(struct scenario, site),
+        [SCN_GROUP] = offsetof(struct scenario, group),
+        [SCN_RELEASE] = offsetof(struct scenario, release),
+        [SCN_FAULT] = offsetof(struct scenario, fault),
+        [SCN_KEYS] = offsetof(struct scenario, keys),
+    };
+    assert(thing < SCN_THINGS);
+    /* There is one set of keys, whatever number its line has. */
+    return first[thing] + (thing == SCN_KEYS ? 0 : i) * scn_line[thing].size;
+}
+
 void *scn_at(struct scenario *s, enum scn_thing thing, uint32_t i)
 {
-    switch (thing) {
-    case SCN_SITE:
-        return &s->site[i];
-    case SCN_GROUP:
-        return &s->group[i];
-    case SCN_RELEASE:
-        return &s->release[i];
-    case SCN_FAULT:
-        return &s->fault[i];
-    case SCN_KEYS:
-        return &s->keys;
-    case SCN_THINGS:
-        break;
-    }
-    assert(false);
-    return NULL;
+    return (uint8_t *)s + place_of(thing, i);
 }
 
 const void *scn_at_const(const struct scenario *s, enum scn_thing thing, uint32_t i)
 {
-    switch (thing) {
-    case SCN_SITE:
-        return &s->site[i];
-    case SCN_GROUP:
-        return &s->group[i];
-    case SCN_RELEASE:
-        return &s->release[i];
-    case SCN_FAULT:
-        return &s->fault[i];
-    case SCN_KEYS:
-        return &s->keys;
-    case SCN_THINGS:
-        break;
-    }
-    assert(false);
-    return NULL;
+    return (const uint8_t *)s + place_of(thing, i);
 }
 
 /* ---- words that are like others ---- */
