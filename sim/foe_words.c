@@ -20,9 +20,37 @@
 /* Verdicts of an answer. */
 enum { SAYS_OLDER = 1, SAYS_SAME = 2 };
 
-static enum behaviour behaviour_of(const struct world *w, const struct foe *f)
+/* What it lies about, if it does. */
+enum lie { LIE_NONE, LIE_OLD, LIE_NOTHING_NEWER, LIE_FORGED, LIE_WRONG_MODEL, LIE_MIXED };
+
+static enum lie lie_of(const struct world *w, const struct foe *f)
 {
-    return w->node[f->node].behaviour;
+    switch (w->node[f->node].behaviour) {
+    case BEHAVE_STALE:
+        return LIE_OLD;
+    case BEHAVE_LYING_VERIFY:
+        return LIE_NOTHING_NEWER;
+    case BEHAVE_FORGER:
+        return LIE_FORGED;
+    case BEHAVE_WRONG_MODEL:
+        return LIE_WRONG_MODEL;
+    case BEHAVE_MIXER:
+        return LIE_MIXED;
+    case BEHAVE_HONEST:
+    case BEHAVE_GARBAGE:
+    case BEHAVE_FALSE_HAVE:
+    case BEHAVE_HIDER:
+    case BEHAVE_ENDLESS:
+    case BEHAVE_SLOW_LORIS:
+    case BEHAVE_LINK_FLOOD:
+    case BEHAVE_CAST_FLOOD:
+    case BEHAVE_ECLIPSE:
+    case BEHAVE_CLONES:
+    case BEHAVE_ENDLESS_DATA:
+    case BEHAVE_COUNT:
+        return LIE_NONE;
+    }
+    return LIE_NONE;
 }
 
 /* ---- forgeries ---- */
@@ -147,32 +175,22 @@ static bool make_offer(const struct world *w, struct foe *f, uint32_t model, str
     uint32_t old = published(w, model, false), newest = published(w, model, true);
     uint32_t other = other_model(w, model);
     const struct manifest *named = NULL;
-    switch (behaviour_of(w, f)) {
-    case BEHAVE_STALE:
+    enum lie lie = lie_of(w, f);
+    switch (lie) {
+    case LIE_OLD:
         named = old != NONE ? &w->release[old].manifest : NULL;
         break;
-    case BEHAVE_LYING_VERIFY:
+    case LIE_NOTHING_NEWER:
         named = old != NONE && old != newest ? &w->release[old].manifest : NULL;
         break;
-    case BEHAVE_FORGER:
+    case LIE_FORGED:
         named = &w->harm->forgery[model].manifest;
         break;
-    case BEHAVE_WRONG_MODEL:
+    case LIE_WRONG_MODEL:
         named = other != NONE ? &w->release[other].manifest : NULL;
         break;
-    case BEHAVE_HONEST:
-    case BEHAVE_GARBAGE:
-    case BEHAVE_FALSE_HAVE:
-    case BEHAVE_HIDER:
-    case BEHAVE_ENDLESS:
-    case BEHAVE_SLOW_LORIS:
-    case BEHAVE_LINK_FLOOD:
-    case BEHAVE_CAST_FLOOD:
-    case BEHAVE_ECLIPSE:
-    case BEHAVE_CLONES:
-    case BEHAVE_ENDLESS_DATA:
-    case BEHAVE_MIXER:
-    case BEHAVE_COUNT:
+    case LIE_MIXED: /* waits to be asked */
+    case LIE_NONE:
         break;
     }
     if (named == NULL || named->size == 0)
@@ -181,22 +199,16 @@ static bool make_offer(const struct world *w, struct foe *f, uint32_t model, str
     m->offer.sequence = named->sequence;
     memcpy(m->offer.manifest, named->id.b, 32);
     /* Every second time it is said to be newer than it is; that is not signed. */
-    bool ahead = behaviour_of(w, f) == BEHAVE_WRONG_MODEL ||
-                 (behaviour_of(w, f) == BEHAVE_STALE && rng_below(&f->rng, 2) == 0);
+    bool ahead = lie == LIE_WRONG_MODEL || (lie == LIE_OLD && rng_below(&f->rng, 2) == 0);
     if (ahead && newest != NONE)
         m->offer.sequence = w->release[newest].manifest.sequence + AHEAD;
     return true;
 }
 
-static bool lies(enum behaviour b)
-{
-    return b == BEHAVE_STALE || b == BEHAVE_LYING_VERIFY;
-}
-
 usec foe_words_tick(struct world *w, struct foe *f)
 {
-    enum behaviour b = behaviour_of(w, f);
-    if (!lies(b) && b != BEHAVE_FORGER && b != BEHAVE_WRONG_MODEL)
+    enum lie lie = lie_of(w, f);
+    if (lie == LIE_NONE || lie == LIE_MIXED)
         return 0;
     for (uint32_t i = 0; i < f->links; i++) {
         struct foe_link *l = &f->link[i];
@@ -250,7 +262,8 @@ static void sign_answer(const struct world *w, const struct foe *f, const struct
     memcpy(a->sig, sig.b, sizeof(a->sig));
 }
 
-static bool lie(struct world *w, struct foe *f, struct foe_link *l, const struct action *act)
+static bool answer_falsely(struct world *w, struct foe *f, struct foe_link *l,
+                           const struct action *act)
 {
     const struct msg_ask *q = &l->ask;
     uint32_t model = model_named(w, q->model);
@@ -261,7 +274,7 @@ static bool lie(struct world *w, struct foe *f, struct foe_link *l, const struct
     struct msg_answer *a = &m.answer;
     memcpy(a->nonce, q->nonce, sizeof(a->nonce));
     a->root_version = w->fleet.trust.root.version;
-    if (behaviour_of(w, f) == BEHAVE_STALE && old != NONE) {
+    if (lie_of(w, f) == LIE_OLD && old != NONE) {
         const struct manifest *named = &w->release[old].manifest;
         a->verdict = SAYS_OLDER;
         a->release_root = named->root_version;
@@ -283,13 +296,13 @@ static bool lie(struct world *w, struct foe *f, struct foe_link *l, const struct
 bool foe_words_send(struct world *w, struct foe *f, struct foe_link *l, const struct action *act,
                     const struct wire_msg *m)
 {
-    enum behaviour b = behaviour_of(w, f);
-    if (b == BEHAVE_WRONG_MODEL && m->id == MSG_offer)
+    enum lie lie = lie_of(w, f);
+    if (lie == LIE_WRONG_MODEL && m->id == MSG_offer)
         return foe_swap(w, f, act, NULL);
-    if (!lies(b))
+    if (lie != LIE_OLD && lie != LIE_NOTHING_NEWER)
         return true;
     if (m->id == MSG_answer && l->asked)
-        return lie(w, f, l, act);
+        return answer_falsely(w, f, l, act);
     if (m->id == MSG_withdrawn) {
         foe_tried(w, f, 1);
         return foe_swap(w, f, act, NULL);
@@ -327,35 +340,24 @@ static void say_data(struct world *w, struct foe *f, const struct foe_link *l,
 static struct blob *false_manifest(const struct world *w, struct foe *f, const struct msg_get *q)
 {
     uint32_t named = foe_release(w, q->id), other;
-    switch (behaviour_of(w, f)) {
-    case BEHAVE_FORGER:
+    switch (lie_of(w, f)) {
+    case LIE_FORGED:
         for (uint32_t i = 0; i < w->scn.models; i++) {
             const struct forgery *y = &w->harm->forgery[i];
             if (memcmp(y->manifest.id.b, q->id, 32) == 0)
                 return y->envelope[rng_below(&f->rng, 2)];
         }
         return NULL;
-    case BEHAVE_STALE:
+    case LIE_OLD:
         other = named != NONE ? published(w, w->scn.release[named].model, true) : NONE;
         return named != NONE && named != other ? w->release[named].envelope : NULL;
-    case BEHAVE_WRONG_MODEL:
+    case LIE_WRONG_MODEL:
         return named != NONE ? w->release[named].envelope : NULL;
-    case BEHAVE_MIXER:
+    case LIE_MIXED:
         other = rng_below(&f->rng, w->releases);
         return w->release[other].envelope;
-    case BEHAVE_LYING_VERIFY:
-    case BEHAVE_HONEST:
-    case BEHAVE_GARBAGE:
-    case BEHAVE_FALSE_HAVE:
-    case BEHAVE_HIDER:
-    case BEHAVE_ENDLESS:
-    case BEHAVE_SLOW_LORIS:
-    case BEHAVE_LINK_FLOOD:
-    case BEHAVE_CAST_FLOOD:
-    case BEHAVE_ECLIPSE:
-    case BEHAVE_CLONES:
-    case BEHAVE_ENDLESS_DATA:
-    case BEHAVE_COUNT:
+    case LIE_NOTHING_NEWER:
+    case LIE_NONE:
         return NULL;
     }
     return NULL;
@@ -363,11 +365,10 @@ static struct blob *false_manifest(const struct world *w, struct foe *f, const s
 
 bool foe_words_msg(struct world *w, struct foe *f, struct foe_link *l, const struct wire_msg *m)
 {
-    enum behaviour b = behaviour_of(w, f);
-    bool gives = lies(b) || b == BEHAVE_FORGER || b == BEHAVE_WRONG_MODEL || b == BEHAVE_MIXER;
-    if (!gives || l->ours || m->id != MSG_get)
+    enum lie lie = lie_of(w, f);
+    if (lie == LIE_NONE || l->ours || m->id != MSG_get)
         return true;
-    bool stop = lies(b) && m->get.kind == KIND_STOP;
+    bool stop = (lie == LIE_OLD || lie == LIE_NOTHING_NEWER) && m->get.kind == KIND_STOP;
     if (m->get.kind != KIND_MANIFEST && !stop)
         return true;
     say_data(w, f, l, &m->get, stop ? NULL : false_manifest(w, f, &m->get));
