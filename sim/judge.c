@@ -196,6 +196,28 @@ void judge_opened(struct world *w, uint32_t node, const struct event *ev)
     n->opened_blocks = count;
 }
 
+bool judge_in_use(enum release_state state)
+{
+    switch (state) {
+    case RELEASE_FETCHING:
+    case RELEASE_CHECKING:
+    case RELEASE_HELD:
+    case RELEASE_ASKING:
+    case RELEASE_INSTALLING:
+    case RELEASE_PENDING:
+    case RELEASE_CONFIRMED:
+        return true;
+    case RELEASE_NONE:
+    case RELEASE_KNOWN:
+    case RELEASE_FAILED:
+    case RELEASE_REJECTED:
+    case RELEASE_WITHDRAWN:
+    case RELEASE_REFUSED:
+        return false;
+    }
+    return false;
+}
+
 /* After an opening: the core goes on from what it was told. */
 void judge_after_open(struct world *w, uint32_t node)
 {
@@ -207,23 +229,8 @@ void judge_after_open(struct world *w, uint32_t node)
     if (s->release == JUDGE_NONE || !node_image_status(w->node[node].core, slot, &st) ||
         !digest_equal(&st.manifest->id, &w->release[s->release].manifest.id))
         return;
-    switch (st.state) {
-    case RELEASE_FETCHING:
-    case RELEASE_CHECKING:
-    case RELEASE_HELD:
-    case RELEASE_ASKING:
-    case RELEASE_INSTALLING:
-    case RELEASE_PENDING:
-    case RELEASE_CONFIRMED:
-        break;
-    case RELEASE_NONE:
-    case RELEASE_KNOWN:
-    case RELEASE_FAILED:
-    case RELEASE_REJECTED:
-    case RELEASE_WITHDRAWN:
-    case RELEASE_REFUSED:
+    if (!judge_in_use(st.state))
         return;
-    }
     /* It was shut while it was being opened: the core waits for the next opening. */
     const struct disk *d = &w->node[node].disk;
     for (size_t i = 0; i < d->jobs; i++)
@@ -235,19 +242,6 @@ void judge_after_open(struct world *w, uint32_t node)
 }
 
 /* ---- records ---- */
-
-const struct disk_record *judge_record(const struct disk *d, uint32_t object)
-{
-    size_t lo = 0, hi = d->records;
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-        if (d->record[mid].object < object)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < d->records && d->record[lo].object == object ? &d->record[lo] : NULL;
-}
 
 const struct disk_job *judge_pending(const struct disk *d, uint32_t object)
 {

@@ -127,8 +127,9 @@ void judge_after_open(struct world *w, uint32_t node);
 /* Is this block of a slot durable, as far as anybody ever said so? */
 bool judge_has(const struct judge_slot *s, uint32_t block);
 bool judge_has_piece(const struct world *w, const struct judge_slot *s, uint32_t piece);
-/* The durable record of an object, or NULL; and what waits to become it. */
-const struct disk_record *judge_record(const struct disk *d, uint32_t object);
+/* Is an image in this state fetched, held or given? */
+bool judge_in_use(enum release_state state);
+/* What waits to become the durable record of an object, or NULL. */
 const struct disk_job *judge_pending(const struct disk *d, uint32_t object);
 
 /* ---- judge_node.c ---- */

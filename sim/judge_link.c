@@ -6,6 +6,7 @@
 #include "judge.h"
 
 #include "net.h"
+#include "record.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -186,26 +187,8 @@ static uint32_t slots_of(const struct world *w, uint32_t node, uint8_t release)
 static bool slot_gives(const struct world *w, uint32_t node, uint32_t slot)
 {
     struct node_image_status st;
-    if (!node_image_status(w->node[node].core, slot, &st) || st.pieces_have == 0)
-        return false;
-    switch (st.state) {
-    case RELEASE_FETCHING:
-    case RELEASE_CHECKING:
-    case RELEASE_HELD:
-    case RELEASE_ASKING:
-    case RELEASE_INSTALLING:
-    case RELEASE_PENDING:
-    case RELEASE_CONFIRMED:
-        return true;
-    case RELEASE_NONE:
-    case RELEASE_KNOWN:
-    case RELEASE_FAILED:
-    case RELEASE_REJECTED:
-    case RELEASE_WITHDRAWN:
-    case RELEASE_REFUSED:
-        return false;
-    }
-    return false;
+    return node_image_status(w->node[node].core, slot, &st) && st.pieces_have > 0 &&
+           judge_in_use(st.state);
 }
 
 void judge_starved(struct world *w, uint32_t node)
@@ -460,9 +443,9 @@ static void says_block(struct world *w, uint32_t node, const struct judge_end *e
 static void says_state(struct world *w, uint32_t node, const struct msg_state *m)
 {
     const struct disk *d = &w->node[node].disk;
-    if (m->root_version > 1 && judge_record(d, object_id(OBJ_ROOT, m->root_version)) == NULL)
+    if (m->root_version > 1 && record_find(d, object_id(OBJ_ROOT, m->root_version)) == NULL)
         check_failed(w, node, "says that it holds root %u, which is not durable", m->root_version);
-    if (m->list_version > 0 && judge_record(d, object_id(OBJ_REVOCATIONS, 0)) == NULL)
+    if (m->list_version > 0 && record_find(d, object_id(OBJ_REVOCATIONS, 0)) == NULL)
         check_failed(w, node, "says that it holds a revocation list, which is not durable");
 }
 

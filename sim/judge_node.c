@@ -2,6 +2,7 @@
 #include "judge.h"
 
 #include "net.h"
+#include "record.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -230,8 +231,7 @@ static void judge_install(struct world *w, uint32_t node, uint32_t slot, uint8_t
 static bool floor_kept(const struct disk *d, uint32_t *root, uint64_t *sequence)
 {
     const struct disk_job *j = judge_pending(d, object_id(OBJ_FLOOR, 0));
-    const struct disk_record *r = judge_record(d, object_id(OBJ_FLOOR, 0));
-    const struct blob *b = j != NULL ? j->blob : r != NULL ? r->blob : NULL;
+    const struct blob *b = j != NULL ? j->blob : record_find(d, object_id(OBJ_FLOOR, 0));
     if (b == NULL)
         return false;
     struct rd in = rd_of(bytes_of(b->data, b->len));

@@ -1,6 +1,6 @@
 /* The records that a disk keeps: small, and replaced or deleted whole.
  *
- * Called by disk.c. */
+ * Called by disk.c; the judge looks into them. */
 #pragma once
 
 #include "world.h"
