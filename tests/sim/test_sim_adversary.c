@@ -3,9 +3,8 @@
 #include "adversary.h"
 #include "checks.h"
 #include "foe.h"
+#include "stage.h"
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FOES    3u
@@ -15,46 +14,34 @@
 #define LOOK    500u /* steps between two looks */
 #define DIALS   64u
 
-static struct world *w;
-
-static struct scn_group *add_group(struct scenario *s, const char *name, uint32_t count)
-{
-    struct scn_group *g = &s->group[s->groups++];
-    *g = s->group[1];
-    snprintf(g->name, sizeof(g->name), "%s", name);
-    g->count = count;
-    return g;
-}
-
 /* Two models, three releases, a place with a LAN, devices that come late, and adversaries. */
-static void make(struct scenario *s, enum behaviour b)
+static void plan(enum behaviour b)
 {
-    scenario_default(s);
-    s->seed = 5 + (uint64_t)b;
-    s->group[0].count = 3;
-    s->group[1].count = DEVICES;
-    s->group[1].installed = 1;
-    s->sites = 1;
-    s->site[0] = (struct scn_site){.name = "place", .count = 1, .rtt = 2000, .lan = true};
-    s->group[1].site = 0;
-    memcpy(s->model[1], "other", sizeof("other"));
-    s->models = 2;
-    s->release[0].size = 1 << 20;
-    s->releases = 3;
-    for (uint32_t i = 1; i < s->releases; i++) {
-        s->release[i] = s->release[0];
-        s->release[i].sequence = s->release[0].sequence + i;
-        snprintf(s->release[i].version, sizeof(s->release[i].version), "%u.0", i + 8);
+    stage_plan(5 + (uint64_t)b);
+    scn->group[0].count = 3;
+    scn->group[1].count = DEVICES;
+    scn->group[1].installed = 1;
+    scn->sites = 1;
+    scn->site[0] = (struct scn_site){.name = "place", .count = 1, .rtt = 2000, .lan = true};
+    scn->group[1].site = 0;
+    memcpy(scn->model[1], "other", sizeof("other"));
+    scn->models = 2;
+    scn->release[0].size = 1 << 20;
+    scn->releases = 3;
+    for (uint32_t i = 1; i < scn->releases; i++) {
+        scn->release[i] = scn->release[0];
+        scn->release[i].sequence = scn->release[0].sequence + i;
+        snprintf(scn->release[i].version, sizeof(scn->release[i].version), "%u.0", i + 8);
     }
-    s->release[1].at = 5 * SEC;
-    s->release[2].model = 1;
-    struct scn_group *late = add_group(s, "late", LATE);
+    scn->release[1].at = 5 * SEC;
+    scn->release[2].model = 1;
+    struct scn_group *late = add_group("late", LATE);
     late->join = LATER;
     late->site = NONE;
-    add_group(s, "others", DEVICES)->model = 1;
+    add_group("others", DEVICES)->model = 1;
     if (b == BEHAVE_HONEST)
         return;
-    struct scn_group *foes = add_group(s, "foes", b == BEHAVE_LYING_VERIFY ? 1 : FOES);
+    struct scn_group *foes = add_group("foes", b == BEHAVE_LYING_VERIFY ? 1 : FOES);
     foes->behaviour = b;
     foes->verify = b == BEHAVE_LYING_VERIFY;
     if (foes->verify) {
@@ -75,20 +62,8 @@ static void look(void)
 
 static void start(enum behaviour b)
 {
-    struct scenario *s = sim_alloc(1, sizeof(*s));
-    make(s, b);
-    char why[200];
-    ck_assert_msg(!scenario_wrong(s, why, sizeof(why)), "%s", why);
-    const struct options opt = {0};
-    w = sim_alloc(1, sizeof(*w));
-    ck_assert(world_init(w, s, &opt));
-    free(s);
-}
-
-static void finish(void)
-{
-    world_fini(w);
-    free(w);
+    plan(b);
+    stage_begin();
 }
 
 static void run(void)
@@ -113,7 +88,7 @@ START_TEST(tries_and_does_no_harm)
     ck_assert_uint_eq(w->unheld, 0);
     ck_assert_uint_eq(w->unconfirmed, 0);
     ck_assert_uint_ge(w->now, LATER);
-    finish();
+    stage_clear();
 }
 END_TEST
 
@@ -125,7 +100,7 @@ START_TEST(without_adversaries_nothing_is_tried)
     ck_assert_uint_eq(w->violations, 0);
     for (uint32_t b = 0; b < BEHAVE_COUNT; b++)
         ck_assert_uint_eq(adversary_attempts(w, (enum behaviour)b), 0);
-    finish();
+    stage_clear();
 }
 END_TEST
 
@@ -147,7 +122,7 @@ START_TEST(false_blocks_cost_their_sender_its_name)
     start((enum behaviour)_i);
     run();
     ck_assert_uint_gt(honest_bans(), 0);
-    finish();
+    stage_clear();
 }
 END_TEST
 
@@ -156,7 +131,7 @@ START_TEST(who_sends_no_false_block_is_not_banned)
     start(BEHAVE_HIDER);
     run();
     ck_assert_uint_eq(honest_bans(), 0);
-    finish();
+    stage_clear();
 }
 END_TEST
 
@@ -177,7 +152,7 @@ START_TEST(clones_are_one_member)
         ck_assert(first == n || !addr_equal(&first->addr, &n->addr));
     }
     ck_assert_uint_eq(clones, FOES);
-    finish();
+    stage_clear();
 }
 END_TEST
 
@@ -196,49 +171,39 @@ START_TEST(forgeries_are_forged)
         }
         ck_assert_uint_eq(y->manifest.sequence, UINT64_MAX);
     }
-    finish();
+    stage_clear();
 }
 END_TEST
 
 /* Enough stolen keys make a manifest that the first root lets pass and the second does not. */
 START_TEST(stolen_keys_are_good_until_they_are_replaced)
 {
-    struct scenario *s = sim_alloc(1, sizeof(*s));
-    make(s, BEHAVE_FORGER);
-    s->keys = (struct scn_keys){.count = 3, .threshold = 2, .stolen = 2, .rotate_at = SEC};
-    const struct options opt = {0};
-    w = sim_alloc(1, sizeof(*w));
-    ck_assert(world_init(w, s, &opt));
+    plan(BEHAVE_FORGER);
+    scn->keys = (struct scn_keys){.count = 3, .threshold = 2, .stolen = 2, .rotate_at = SEC};
+    stage_begin();
     const struct blob *b = w->harm->forgery[0].envelope[0];
     struct manifest m;
     ck_assert_int_eq(manifest_open(&m, bytes_of(b->data, b->len), &w->fleet.trust), E_OK);
     ck_assert_int_eq(manifest_open(&m, bytes_of(b->data, b->len), &w->fleet.newest), E_UNLISTED);
-    finish();
-    s->keys.stolen = 1;
-    w = sim_alloc(1, sizeof(*w));
-    ck_assert(world_init(w, s, &opt));
+    scn->keys.stolen = 1;
+    stage_begin();
     b = w->harm->forgery[0].envelope[0];
     ck_assert_int_eq(manifest_open(&m, bytes_of(b->data, b->len), &w->fleet.trust), E_THRESHOLD);
-    finish();
-    free(s);
+    stage_clear();
 }
 END_TEST
 
 /* The attack would succeed where the vendor does nothing against it: then it is seen. */
 START_TEST(stolen_keys_that_nobody_replaces_succeed)
 {
-    struct scenario *s = sim_alloc(1, sizeof(*s));
-    make(s, BEHAVE_FORGER);
-    s->keys = (struct scn_keys){.count = 3, .threshold = 2, .stolen = 2};
-    s->until = LATER + 10 * SEC;
-    const struct options opt = {0};
-    w = sim_alloc(1, sizeof(*w));
-    ck_assert(world_init(w, s, &opt));
-    free(s);
+    plan(BEHAVE_FORGER);
+    scn->keys = (struct scn_keys){.count = 3, .threshold = 2, .stolen = 2};
+    scn->until = LATER + 10 * SEC;
+    stage_begin();
     run();
     ck_assert_uint_gt(w->violations, 0);
     ck_assert_ptr_nonnull(strstr(w->violation[0].what, "that the vendor did not sign"));
-    finish();
+    stage_clear();
 }
 END_TEST
 
@@ -250,7 +215,7 @@ START_TEST(same_seed_same_harm)
         run();
         hash[i] = w->trace_hash;
         tries[i] = adversary_attempts(w, BEHAVE_STALE);
-        finish();
+        stage_clear();
     }
     ck_assert_uint_eq(hash[0], hash[1]);
     ck_assert_uint_eq(tries[0], tries[1]);
@@ -276,9 +241,5 @@ int main(void)
     tcase_add_test(t, stolen_keys_that_nobody_replaces_succeed);
     tcase_add_test(t, same_seed_same_harm);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return test_run(s);
 }

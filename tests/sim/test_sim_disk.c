@@ -1,28 +1,21 @@
 /* The simulator's disks, well and ill, under a core that does what it is told. */
 #include "disk.h"
+#include "stage.h"
 #include "stub.h"
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define DEVICE 1u
 #define SIZE   (4u << 20)
 
-static struct world *w;
 static struct rng rng;
 
 static void setup(void)
 {
-    struct scenario *scn = sim_alloc(1, sizeof(*scn));
-    scenario_default(scn);
-    scn->seed = 12;
+    stage_plan(12);
     scn->group[1].count = 2;
     scn->release[0].size = SIZE;
-    const struct options opt = {0};
-    w = sim_alloc(1, sizeof(*w));
-    ck_assert(world_init(w, scn, &opt));
-    free(scn);
+    stage_begin();
     stub_use(w);
     w->until = 24 * 3600 * SEC;
     const uint8_t seed[32] = {7};
@@ -32,15 +25,7 @@ static void setup(void)
 static void teardown(void)
 {
     ck_assert_msg(w->violations == 0, "%s", w->violation[0].what);
-    world_fini(w);
-    free(w);
-}
-
-static void run_until(usec at)
-{
-    while (heap_first(&w->heap) <= at || alarms_at(&w->alarms) <= at)
-        ck_assert(world_step(w));
-    w->now = at;
+    stage_clear();
 }
 
 static struct node *core(void)
@@ -518,9 +503,5 @@ int main(void)
     tcase_add_test(t, what_a_check_has_just_found_bad_is_no_lie);
     tcase_add_test(t, no_more_rots_than_is_there);
     tcase_add_test(t, a_slow_disk_takes_that_many_times_as_long);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return test_run(s);
 }

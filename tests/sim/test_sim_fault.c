@@ -2,10 +2,9 @@
 #include "checks.h"
 #include "fault.h"
 #include "net.h"
+#include "stage.h"
 #include "weather.h"
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MIB     (1u << 20)
@@ -13,34 +12,13 @@
 #define VERIFY  0u
 #define FOREVER (7 * 24 * 3600 * SEC)
 
-static struct scenario *scn;
-static struct world *w;
-
 /* ---- scenarios and runs ---- */
 
 static void setup(void)
 {
-    scn = sim_alloc(1, sizeof(*scn));
-    scenario_default(scn);
-    scn->seed = 5;
+    stage_plan(5);
     scn->group[1].count = DEVICES;
     scn->release[0].size = 2 * MIB;
-    w = NULL;
-}
-
-static void end_world(void)
-{
-    if (w == NULL)
-        return;
-    world_fini(w);
-    free(w);
-    w = NULL;
-}
-
-static void teardown(void)
-{
-    end_world();
-    free(scn);
 }
 
 static struct scn_fault *add(enum fault_kind kind, uint32_t count, usec at, usec lasts,
@@ -65,23 +43,6 @@ static uint32_t add_site(uint32_t count)
     return scn->sites++;
 }
 
-static void begin(void)
-{
-    char why[200];
-    end_world();
-    ck_assert_msg(!scenario_wrong(scn, why, sizeof(why)), "%s", why);
-    const struct options opt = {0};
-    w = sim_alloc(1, sizeof(*w));
-    ck_assert(world_init(w, scn, &opt));
-}
-
-static void run_until(usec at)
-{
-    while (heap_first(&w->heap) <= at || alarms_at(&w->alarms) <= at)
-        if (!world_step(w))
-            break;
-}
-
 static void expect_no_violation(void)
 {
     ck_assert_msg(w->violations == 0, "%s (node %u at %u ms)", w->violation[0].what,
@@ -99,7 +60,7 @@ static void finish(void)
 
 static void run(void)
 {
-    begin();
+    stage_begin();
     finish();
 }
 
@@ -162,19 +123,19 @@ START_TEST(leaving_a_fault_out_leaves_the_others_alone)
     add(FAULT_CRASH, 3, 0, 0, 0);
     add(FAULT_CHURN, 4, SEC, 5 * SEC, 2);
     add(FAULT_SLOW, 5, 2 * SEC, 5 * SEC, 100);
-    begin();
+    stage_begin();
     for (uint32_t i = 0; i < 3; i++)
         take_draws(i, &before[i]);
     ck_assert_int_ne(memcmp(before[0].target, before[1].target, 3 * sizeof(uint32_t)), 0);
     scn->fault[1] = scn->fault[2];
     scn->faults = 2;
-    begin();
+    stage_begin();
     take_draws(0, &after[0]);
     take_draws(1, &after[1]);
     ck_assert_int_eq(memcmp(&before[0], &after[0], sizeof(before[0])), 0);
     ck_assert_int_eq(memcmp(&before[2], &after[1], sizeof(before[2])), 0);
     scn->seed++;
-    begin();
+    stage_begin();
     take_draws(0, &after[0]);
     ck_assert_int_ne(memcmp(&before[0], &after[0], sizeof(before[0])), 0);
 }
@@ -189,7 +150,7 @@ START_TEST(draws_do_not_depend_on_who_is_up)
         add(FAULT_CHURN, 1, SEC, 20 * SEC, 2);
         if (with)
             add(FAULT_CRASH, 0, 3 * SEC, SEC / 2, 0);
-        begin();
+        stage_begin();
         run_until(30 * SEC);
         take_draws(0, &(struct drawn){0});
         rng_bytes(&w->fault[0].rng, boots[with], sizeof(boots[with]));
@@ -202,7 +163,7 @@ START_TEST(everybody_is_struck_when_no_count_is_said)
 {
     add(FAULT_CRASH, 0, SEC, SEC, 0);
     add(FAULT_CRASH, 0, SEC, SEC, 0)->group = 0;
-    begin();
+    stage_begin();
     ck_assert_uint_eq(w->fault[0].targets, DEVICES);
     ck_assert_uint_eq(w->fault[1].targets, 1);
     ck_assert(is_target(1, VERIFY));
@@ -215,7 +176,7 @@ END_TEST
 START_TEST(a_crash_takes_power_and_gives_it_back)
 {
     add(FAULT_CRASH, 5, 2 * SEC, 3 * SEC, 0);
-    begin();
+    stage_begin();
     run_until(2 * SEC + 1);
     uint32_t down = 0;
     for (uint32_t i = 0; i < w->count; i++) {
@@ -250,7 +211,7 @@ START_TEST(power_is_back_when_the_last_fault_lets_go)
 {
     add(FAULT_CRASH, 0, 1 * SEC, 4 * SEC, 0);
     add(FAULT_CRASH, 0, 3 * SEC, 6 * SEC, 0);
-    begin();
+    stage_begin();
     for (usec t = SEC + 1; t < 9 * SEC; t += SEC / 2) {
         run_until(t);
         for (uint32_t i = 1; i < w->count; i++)
@@ -265,7 +226,7 @@ START_TEST(who_is_to_join_without_power_joins_when_it_is_back)
 {
     scn->group[1].join = 4 * SEC;
     add(FAULT_CRASH, 0, 1 * SEC, 9 * SEC, 0);
-    begin();
+    stage_begin();
     run_until(10 * SEC - 1);
     for (uint32_t i = 1; i < w->count; i++)
         ck_assert_uint_eq(w->node[i].boot, 0);
@@ -281,7 +242,7 @@ START_TEST(a_place_goes_dark_as_a_whole)
     scn->group[1].site = site;
     scn->group[1].count = 3;
     add(FAULT_SITE_CRASH, 2, 2 * SEC, 2 * SEC, 0)->site = site;
-    begin();
+    stage_begin();
     run_until(2 * SEC + 1);
     uint32_t dark = 0;
     for (uint32_t p = 0; p < w->places; p++) {
@@ -326,7 +287,7 @@ START_TEST(a_wrong_clock_changes_nothing)
             add(FAULT_CLOCK, 6, 2 * SEC, 60 * SEC, k);
         else
             add(FAULT_CRASH, 6, 2 * SEC, SEC, 0);
-        begin();
+        stage_begin();
         run_until(3 * SEC + SEC / 100);
         for (uint32_t i = 0; i < w->count; i++) {
             usec now = node_clock(&w->node[i], w->now);
@@ -355,7 +316,7 @@ END_TEST
 
 START_TEST(a_link_that_breaks_is_gone_at_both_ends)
 {
-    begin();
+    stage_begin();
     run_until(2 * SEC);
     uint32_t links = w->node[1].links, all = pool_used(&w->net.links);
     ck_assert_uint_gt(links, 0);
@@ -399,7 +360,7 @@ START_TEST(nothing_crosses_a_partition_while_it_lasts)
 {
     scn->release[0].size = 8 * MIB;
     struct scn_fault *f = add(FAULT_PARTITION, 5, SEC / 10, 60 * SEC, 0);
-    begin();
+    stage_begin();
     /* What was in the air when it began arrives; nobody of the targets knows of the release. */
     run_until(SEC / 2);
     for (usec t = SEC; t < 60 * SEC; t += SEC) {
@@ -423,7 +384,7 @@ END_TEST
 START_TEST(a_one_way_cut_lets_the_other_way_pass)
 {
     add(FAULT_ONE_WAY, 3, SEC / 10, 40 * SEC, 0);
-    begin();
+    stage_begin();
     run_until(SEC);
     for (uint32_t i = 0; i < w->count; i++)
         for (uint32_t k = 0; k < w->count; k++)
@@ -464,7 +425,7 @@ START_TEST(slow_nodes_are_slow)
 {
     usec plain = plain_makespan();
     add(FAULT_SLOW, 4, 0, 300 * SEC, 50);
-    begin();
+    stage_begin();
     run_until(SEC / 2);
     for (uint32_t i = 0; i < w->count; i++)
         ck_assert_uint_eq(weather_rate(w, i), is_target(0, i) ? 50 : 1000);
@@ -482,7 +443,7 @@ START_TEST(nothing_moves_at_a_node_that_stalls)
 {
     scn->release[0].size = 8 * MIB;
     add(FAULT_STALL, 4, SEC, 20 * SEC, 0);
-    begin();
+    stage_begin();
     run_until(SEC + SEC / 4);
     uint32_t had[DEVICES + 1], boots = 0;
     for (uint32_t i = 0; i < w->count; i++)
@@ -504,11 +465,11 @@ START_TEST(the_worst_of_two_counts_and_both_heal)
     add(FAULT_SLOW, 0, SEC, 10 * SEC, 500);
     add(FAULT_SLOW, 0, 2 * SEC, 2 * SEC, 100);
     add(FAULT_STALL, 0, 3 * SEC, SEC / 2, 0);
-    begin();
+    stage_begin();
     const uint32_t want[][2] = {{500, 1000}, {1500, 500}, {2500, 100},  {3200, 0},
                                 {3700, 100}, {4500, 500}, {11500, 1000}};
     for (uint32_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
-        run_until(want[i][0] * SEC / 1000);
+        stage_reach(want[i][0] * SEC / 1000);
         ck_assert_uint_eq(weather_rate(w, 1), want[i][1]);
     }
 }
@@ -521,7 +482,7 @@ START_TEST(datagrams_are_lost_where_the_lan_is_bad)
     scn->group[1].site = site;
     add(FAULT_LAN_LOSS, 1, SEC, 10 * SEC, 1000);
     add(FAULT_LAN_LOSS, 0, 20 * SEC, 10 * SEC, 500)->site = site;
-    begin();
+    stage_begin();
     run_until(2 * SEC);
     uint32_t struck = w->fault[0].target[0], lost = 0;
     uint32_t other = struck == 1 ? 2 : 1, third = struck == 3 ? 4 : 3;
@@ -545,7 +506,7 @@ START_TEST(nothing_is_kept_while_a_disk_is_full_and_nothing_is_lost)
 {
     scn->release[0].size = 8 * MIB;
     add(FAULT_DISK_FULL, 4, SEC, 20 * SEC, 0);
-    begin();
+    stage_begin();
     run_until(SEC + 5000);
     uint32_t had[DEVICES + 1];
     for (uint32_t i = 0; i < w->count; i++)
@@ -598,7 +559,7 @@ START_TEST(a_rotten_block_is_withdrawn_and_fetched_again)
     scn->release[0].size = MIB;
     struct scn_fault *f = add(FAULT_BIT_ROT, 0, 15 * SEC, SEC, 64);
     f->group = 1;
-    begin();
+    stage_begin();
     run_until(15 * SEC + 1);
     ck_assert_uint_ne(w->node[1].held_at, USEC_NEVER);
     ck_assert(w->node[1].rotten);
@@ -626,7 +587,7 @@ END_TEST
 START_TEST(rot_waits_for_something_to_rot)
 {
     add(FAULT_BIT_ROT, 2, 0, 60 * SEC, 3);
-    begin();
+    stage_begin();
     ck_assert(!w->node[w->fault[0].target[0]].rotten);
     run_until(50 * SEC);
     ck_assert_uint_eq(w->fault[0].struck, 6);
@@ -660,13 +621,13 @@ START_TEST(nobody_is_asked_for_what_nobody_has)
 {
     scn->release[0].size = 8 * MIB;
     add(FAULT_GONE, 0, SEC, 0, 0)->group = 0;
-    begin();
+    stage_begin();
     run_until(SEC + 1);
     ck_assert(w->node[VERIFY].gone);
     for (uint32_t i = 1; i < w->count; i++)
         ck_assert(fault_excused(w, i));
     scn->faults = 0;
-    begin();
+    stage_begin();
     run_until(SEC + 1);
     for (uint32_t i = 1; i < w->count; i++)
         ck_assert(!fault_excused(w, i));
@@ -688,7 +649,7 @@ int main(void)
     TCase *t = tcase_create("fault");
     suite_add_tcase(s, t);
     tcase_set_timeout(t, 60);
-    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_checked_fixture(t, setup, stage_clear);
     tcase_add_test(t, leaving_a_fault_out_leaves_the_others_alone);
     tcase_add_test(t, draws_do_not_depend_on_who_is_up);
     tcase_add_test(t, everybody_is_struck_when_no_count_is_said);
@@ -716,9 +677,5 @@ int main(void)
     tcase_add_test(t, who_is_gone_stays_away_and_is_not_missed);
     tcase_add_test(t, nobody_is_asked_for_what_nobody_has);
     tcase_add_test(t, all_complete_without_the_vendor);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return test_run(s);
 }

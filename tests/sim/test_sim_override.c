@@ -1,6 +1,7 @@
 /* What flags make of a scenario, and whether it fits into memory. */
 #include "override.h"
 #include "room.h"
+#include "unit/run.h"
 
 #include <check.h>
 #include <inttypes.h>
@@ -149,9 +150,5 @@ int main(void)
     tcase_add_test(t, crashes_become_faults);
     tcase_add_test(t, faults_are_left_out_by_number);
     tcase_add_test(t, what_is_too_large_for_memory_is_told);
-    SRunner *r = srunner_create(suite);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return test_run(suite);
 }

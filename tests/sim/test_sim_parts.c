@@ -4,6 +4,7 @@
 #include "heap.h"
 #include "mem.h"
 #include "net.h"
+#include "unit/run.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -202,9 +203,5 @@ int main(void)
     tcase_add_test(t, pool_items_stay_where_they_are);
     tcase_add_test(t, shared_bytes_live_as_long_as_a_holder);
     tcase_add_test(t, handshake_sizes_are_the_real_ones);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return test_run(s);
 }

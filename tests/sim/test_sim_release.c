@@ -1,33 +1,17 @@
 /* Several models and releases, stops, tampered devices and late ones, around the real core. */
 #include "checks.h"
 #include "report.h"
-#include "world.h"
+#include "stage.h"
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MIB (1u << 20)
 
-static struct scenario *scn;
-static struct world *w;
-
 static void setup(void)
 {
-    scn = sim_alloc(1, sizeof(*scn));
-    scenario_default(scn);
-    scn->seed = 3;
+    stage_plan(3);
     scn->group[1].count = 6;
     scn->release[0].size = MIB;
-    w = NULL;
-}
-
-static void teardown(void)
-{
-    if (w != NULL)
-        world_fini(w);
-    free(w);
-    free(scn);
 }
 
 static struct scn_release *add_release(uint32_t model, const char *version, uint64_t sequence,
@@ -37,32 +21,6 @@ static struct scn_release *add_release(uint32_t model, const char *version, uint
     *r = (struct scn_release){.model = model, .sequence = sequence, .size = MIB, .at = at};
     memcpy(r->version, version, strlen(version));
     return r;
-}
-
-static struct scn_group *add_group(const char *name, uint32_t count)
-{
-    struct scn_group *g = &scn->group[scn->groups++];
-    *g = scn->group[1];
-    memcpy(g->name, name, strlen(name) + 1);
-    g->count = count;
-    return g;
-}
-
-static void begin(void)
-{
-    char why[200];
-    const struct options opt = {0};
-    ck_assert_msg(!scenario_wrong(scn, why, sizeof(why)), "%s", why);
-    w = sim_alloc(1, sizeof(*w));
-    ck_assert(world_init(w, scn, &opt));
-}
-
-static void run_until(usec at)
-{
-    while (heap_first(&w->heap) <= at || alarms_at(&w->alarms) <= at)
-        if (!world_step(w))
-            return;
-    w->now = at;
 }
 
 /* To the end: everybody is where it shall be, and nothing was found. */
@@ -97,7 +55,7 @@ START_TEST(each_model_comes_to_its_own_release)
     memcpy(scn->model[1], "other", 6);
     add_group("others", 5)->model = 1;
     add_release(1, "5.1", 51, 0);
-    begin();
+    stage_begin();
     run_whole();
     expect_runs(1, "2.0");
     expect_runs(2, "5.1");
@@ -108,7 +66,7 @@ START_TEST(the_newest_of_several_releases_is_what_counts)
 {
     add_release(0, "4.0", 4, 3 * SEC);
     add_release(0, "3.0", 3, 5 * SEC);
-    begin();
+    stage_begin();
     run_until(2 * SEC);
     for (uint32_t i = 1; i < w->count; i++)
         ck_assert_uint_eq(w->node[i].want, 1);
@@ -128,7 +86,7 @@ START_TEST(a_stop_ends_the_way_of_a_release)
     r->size = 8 * MIB;
     r->withdrawn = true;
     r->stop_at = 2 * SEC;
-    begin();
+    stage_begin();
     run_whole();
     expect_runs(1, "2.0");
     ck_assert_ptr_nonnull(w->release[1].withdrawal);
@@ -141,8 +99,8 @@ START_TEST(who_runs_what_was_stopped_later_and_is_newer_is_done)
     r->size = MIB / 4;
     r->withdrawn = true;
     r->stop_at = 60 * SEC;
-    begin();
-    run_until(50 * SEC);
+    stage_begin();
+    stage_reach(50 * SEC);
     ck_assert_uint_eq(w->unconfirmed, 0);
     ck_assert_uint_eq(w->violations, 0);
     for (uint32_t i = 1; i < w->count; i++)
@@ -153,7 +111,7 @@ END_TEST
 START_TEST(who_runs_it_already_is_done_at_once)
 {
     add_group("done", 4)->installed = 2;
-    begin();
+    stage_begin();
     ck_assert_uint_eq(w->unheld, 6);
     ck_assert_uint_eq(w->devices, 10);
     run_whole();
@@ -168,7 +126,7 @@ START_TEST(tampered_devices_are_mended)
     struct scn_group *g = add_group("tampered", 3);
     g->installed = 2;
     g->tampered = true;
-    begin();
+    stage_begin();
     ck_assert_uint_eq(w->unheld, 9);
     const struct digest *right = &w->release[0].manifest.digest;
     ck_assert(!digest_equal(&w->node[7].current, right));
@@ -181,7 +139,7 @@ END_TEST
 START_TEST(who_joins_late_completes_late)
 {
     add_group("late", 2)->join = 40 * SEC;
-    begin();
+    stage_begin();
     run_until(39 * SEC);
     ck_assert_uint_eq(w->unheld, 2);
     ck_assert_ptr_null(w->node[7].core);
@@ -193,7 +151,7 @@ END_TEST
 
 START_TEST(the_bound_knows_the_narrowest_way)
 {
-    begin();
+    stage_begin();
     /* One image down a device's line: 1 MiB at 6,250,000 bytes a second. */
     usec device = (usec)MIB * SEC / 6250000;
     ck_assert_uint_ge(report_bound(w), device);
@@ -207,7 +165,7 @@ START_TEST(the_bound_knows_the_lines_of_places)
     scn->sites = 1;
     scn->site[0] = (struct scn_site){.name = "s", .count = 2, .down = 100000, .rtt = 1000};
     scn->group[1].site = 0;
-    begin();
+    stage_begin();
     ck_assert_uint_eq(w->devices, 12);
     ck_assert_uint_eq(report_bound(w), (usec)MIB * SEC / 100000);
 }
@@ -220,7 +178,7 @@ START_TEST(the_bound_of_two_releases_counts_from_the_first)
     add_group("others", 1)->model = 1;
     add_release(1, "5.1", 51, 30 * SEC);
     scn->release[0].at = 10 * SEC;
-    begin();
+    stage_begin();
     ck_assert_uint_eq(report_bound(w), 20 * SEC + (usec)MIB * SEC / 6250000);
 }
 END_TEST
@@ -231,7 +189,7 @@ int main(void)
     TCase *t = tcase_create("release");
     suite_add_tcase(s, t);
     tcase_set_timeout(t, 60);
-    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_checked_fixture(t, setup, stage_clear);
     tcase_add_test(t, each_model_comes_to_its_own_release);
     tcase_add_test(t, the_newest_of_several_releases_is_what_counts);
     tcase_add_test(t, a_stop_ends_the_way_of_a_release);
@@ -242,9 +200,5 @@ int main(void)
     tcase_add_test(t, the_bound_knows_the_narrowest_way);
     tcase_add_test(t, the_bound_knows_the_lines_of_places);
     tcase_add_test(t, the_bound_of_two_releases_counts_from_the_first);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return test_run(s);
 }

@@ -2,6 +2,7 @@
  * reads back as the same. */
 #include "scenario.h"
 #include "scenario_table.h"
+#include "unit/run.h"
 #include "units.h"
 
 #include <check.h>
@@ -737,9 +738,5 @@ int main(void)
     tcase_add_test(t, names_are_as_long_as_they_may_be);
     tcase_add_test(t, what_is_written_reads_back);
     tcase_add_test(t, structures_are_judged_as_well);
-    SRunner *r = srunner_create(suite);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return test_run(suite);
 }

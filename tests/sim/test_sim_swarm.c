@@ -1,6 +1,7 @@
 /* Drawn scenarios, runs in child processes, and the shrinking of what fails: with runs that fail by
  * a rule of the test instead of a world, so that the smallest scenario is known beforehand. */
 #include "shrink.h"
+#include "unit/run.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -371,9 +372,5 @@ int main(void)
     tcase_add_test(run, what_does_not_fail_again_is_said);
     suite_add_tcase(s, draw);
     suite_add_tcase(s, run);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return test_run(s);
 }

@@ -1,10 +1,7 @@
 /* Who may lack an image when all is over: rules of fault.h, around a core that does nothing. */
 #include "disk.h"
 #include "fault.h"
-#include "stub.h"
-
-#include <check.h>
-#include <stdlib.h>
+#include "puppet.h"
 
 #define VERIFY 2u /* nodes 0 and 1 */
 #define A      2u
@@ -12,22 +9,14 @@
 #define C      4u
 #define D      5u
 
-static struct world *w;
-
 static void begin(bool nat)
 {
-    struct scenario *scn = sim_alloc(1, sizeof(*scn));
-    scenario_default(scn);
-    scn->seed = 13;
+    stage_plan(13);
     scn->group[0].count = VERIFY;
     scn->group[1].count = 4;
     scn->group[1].nat = nat;
     scn->release[0].size = 1 << 20;
-    const struct options opt = {0};
-    w = sim_alloc(1, sizeof(*w));
-    ck_assert(world_init(w, scn, &opt));
-    free(scn);
-    stub_use(w);
+    puppet_begin();
 }
 
 static void setup(void)
@@ -35,26 +24,10 @@ static void setup(void)
     begin(false);
 }
 
-static void teardown(void)
-{
-    world_fini(w);
-    free(w);
-}
-
-static void run_until(usec at)
-{
-    while (heap_first(&w->heap) <= at || alarms_at(&w->alarms) <= at)
-        ck_assert(world_step(w));
-    w->now = at;
-}
-
 static void join(uint32_t from, uint32_t to)
 {
-    struct action a = {.type = ACT_DIAL, .op = 1};
-    a.dial.addr = w->node[to].addr;
-    stub_do(w->node[from].core, &a, NULL, 0);
-    world_drain(w, from);
-    run_until(w->now + SEC);
+    dial(from, &w->node[to].addr);
+    run_for(SEC);
     ck_assert_uint_gt(w->node[from].links, 0);
     ck_assert_uint_gt(w->node[to].links, 0);
 }
@@ -63,7 +36,7 @@ static void restart(uint32_t node)
 {
     world_crash(w, node);
     world_schedule(w, w->now + SEC, TICK_BOOT, node, 0, 0);
-    run_until(w->now + 2 * SEC);
+    run_for(2 * SEC);
 }
 
 /* Whom of A to D it names is excused, and nobody else of them. */
@@ -81,7 +54,6 @@ static void expect_excused(const char *who)
 /* A - B - C and D, all linked before both verify nodes leave. */
 static void chain(void)
 {
-    run_until(SEC);
     join(A, B);
     join(C, B);
     disk_import(w, A, 0, 0);
@@ -89,7 +61,6 @@ static void chain(void)
 
 START_TEST(nobody_is_excused_while_all_are_there)
 {
-    run_until(SEC);
     expect_excused("");
     world_crash(w, 0);
     world_crash(w, 1);
@@ -137,9 +108,7 @@ END_TEST
 
 START_TEST(who_cannot_be_dialled_must_remember_itself)
 {
-    teardown();
     begin(true);
-    run_until(SEC);
     for (uint32_t i = A; i <= D; i++)
         w->node[i].nat = i != A;
     join(B, A);
@@ -206,7 +175,7 @@ int main(void)
     Suite *s = suite_create("sim verdict");
     TCase *t = tcase_create("verdict");
     suite_add_tcase(s, t);
-    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_checked_fixture(t, setup, stage_clear);
     tcase_add_test(t, nobody_is_excused_while_all_are_there);
     tcase_add_test(t, a_verify_node_that_is_left_leads_everybody);
     tcase_add_test(t, who_is_on_no_path_is_excused);
@@ -214,9 +183,5 @@ int main(void)
     tcase_add_test(t, who_cannot_be_dialled_must_remember_itself);
     tcase_add_test(t, disks_are_put_together);
     tcase_add_test(t, what_rotted_is_not_held_and_who_is_shunned_holds_nothing);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return test_run(s);
 }

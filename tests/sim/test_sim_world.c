@@ -3,13 +3,10 @@
 #include "address.h"
 #include "checks.h"
 #include "disk.h"
-#include "fwswarm/wire.h"
 #include "line.h"
 #include "net.h"
-#include "stub.h"
+#include "puppet.h"
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define DEVICE 1u
@@ -17,13 +14,9 @@
 #define RATE   1000000u /* bytes a second: a byte takes a microsecond */
 #define RTT    100000u
 
-static struct world *w;
-
 static void setup(void)
 {
-    struct scenario *scn = sim_alloc(1, sizeof(*scn));
-    scenario_default(scn);
-    scn->seed = 11;
+    stage_plan(11);
     scn->group[1].count = 2;
     for (uint32_t i = 0; i < 2; i++) {
         scn->group[i].up = RATE;
@@ -31,51 +24,7 @@ static void setup(void)
         scn->group[i].rtt = RTT;
     }
     scn->release[0].size = 1 << 20;
-    const struct options opt = {0};
-    w = sim_alloc(1, sizeof(*w));
-    ck_assert(world_init(w, scn, &opt));
-    free(scn);
-    stub_use(w);
-}
-
-static void teardown(void)
-{
-    world_fini(w);
-    free(w);
-}
-
-static void run_until(usec at)
-{
-    while (heap_first(&w->heap) <= at || alarms_at(&w->alarms) <= at)
-        ck_assert(world_step(w));
-    w->now = at;
-}
-
-static struct node *core(uint32_t node)
-{
-    return w->node[node].core;
-}
-
-static void act(uint32_t node, const struct action *a, const void *head, uint32_t head_len)
-{
-    stub_do(core(node), a, head, head_len);
-    world_drain(w, node);
-}
-
-/* Boots all, dials from one node to another; both names of the link. */
-static void link_two(uint32_t from, uint32_t to, uint32_t *near, uint32_t *far)
-{
-    run_until(SEC);
-    struct action a = {.type = ACT_DIAL, .op = 77};
-    a.dial.addr = w->node[to].addr;
-    act(from, &a, NULL, 0);
-    run_until(2 * SEC);
-    const struct stub_seen *up = stub_find(core(from), EV_UP, 0);
-    ck_assert_ptr_nonnull(up);
-    *near = up->ev.link;
-    up = stub_find(core(to), EV_UP, 0);
-    ck_assert_ptr_nonnull(up);
-    *far = up->ev.link;
+    puppet_begin();
 }
 
 /* What n bytes of a stream of their own are on the line. */
@@ -88,45 +37,6 @@ static usec line(uint32_t n)
 static usec record(uint32_t n)
 {
     return line(4 + n + 18);
-}
-
-static void send_head(uint32_t node, uint32_t link, const struct wire_msg *m,
-                      const struct span *span)
-{
-    uint8_t head[WIRE_HEAD_MAX];
-    size_t n = wire_encode(m, head);
-    struct action a = {.type = ACT_SEND, .link = link};
-    if (span != NULL)
-        a.send.span = *span;
-    stub_do(core(node), &a, head, (uint32_t)n);
-}
-
-static void send_block(uint32_t node, uint32_t link, uint32_t block)
-{
-    const struct geometry *g = &w->release[0].geo;
-    struct wire_msg m = {.id = MSG_piece};
-    m.piece.piece = block / g->piece_blocks;
-    m.piece.begin = block % g->piece_blocks * BLOCK_LEN;
-    struct span span = {object_id(OBJ_IMAGE, 0), (uint64_t)block * BLOCK_LEN, BLOCK_LEN};
-    send_head(node, link, &m, &span);
-}
-
-static void send_chunk(uint32_t node, uint32_t link)
-{
-    const struct geometry *g = &w->release[0].geo;
-    struct wire_msg m = {.id = MSG_hashes};
-    m.hashes.length = g->chunk_hashes;
-    struct span span = {object_id(OBJ_CHUNK, 0), 0, geometry_chunk_len(g)};
-    send_head(node, link, &m, &span);
-}
-
-static void open_slot(uint32_t node)
-{
-    struct action a = {.type = ACT_OPEN};
-    a.open.create = true;
-    a.open.root = w->release[0].manifest.tree_root;
-    a.open.geo = w->release[0].geo;
-    act(node, &a, NULL, 0);
 }
 
 /* ---- network ---- */
@@ -156,7 +66,6 @@ END_TEST
 
 START_TEST(dial_to_nobody_and_to_itself_fails)
 {
-    run_until(SEC);
     struct action a = {.type = ACT_DIAL, .op = 5};
     a.dial.addr = w->node[DEVICE].addr;
     act(DEVICE, &a, NULL, 0);
@@ -189,7 +98,6 @@ END_TEST
 
 START_TEST(a_node_that_comes_back_answers_a_dial_under_way)
 {
-    run_until(SEC);
     world_crash(w, OTHER);
     world_schedule(w, 3 * SEC, TICK_BOOT, OTHER, 0, 0);
     struct action a = {.type = ACT_DIAL, .op = 7};
@@ -209,7 +117,7 @@ START_TEST(message_is_charged_for_every_byte)
     uint32_t near, far;
     link_two(DEVICE, 0, &near, &far);
     uint64_t before = w->net.wire_sent;
-    send_block(0, far, 3);
+    queue_block(0, far, 3);
     world_drain(w, 0);
     run_until(3 * SEC);
     const uint32_t head = 9, wire = 4 + head + BLOCK_LEN + 18 + 12 * LINE_HEADER;
@@ -236,10 +144,10 @@ START_TEST(messages_of_one_drain_share_a_record)
     uint64_t before = w->net.wire_sent;
     struct wire_msg m = {.id = MSG_have};
     for (m.have.piece = 0; m.have.piece < 3; m.have.piece++)
-        send_head(0, far, &m, NULL);
+        queue_msg(0, far, &m, NULL);
     world_drain(w, 0);
-    send_block(0, far, 0);
-    send_block(0, far, 1);
+    queue_block(0, far, 0);
+    queue_block(0, far, 1);
     world_drain(w, 0);
     run_until(3 * SEC);
     /* Three small ones in one record; two blocks do not fit one. */
@@ -260,7 +168,7 @@ START_TEST(two_links_share_an_uplink)
     run_until(3 * SEC);
     uint32_t b_far = stub_find(core(0), EV_UP, 1)->ev.link;
     for (uint32_t i = 0; i < 4; i++)
-        send_block(0, i % 2 == 0 ? a_far : b_far, i);
+        queue_block(0, i % 2 == 0 ? a_far : b_far, i);
     world_drain(w, 0);
     run_until(4 * SEC);
     /* One after the other through the uplink: the last of a link is in when all are out. */
@@ -279,7 +187,7 @@ START_TEST(close_comes_after_what_was_said)
     uint32_t near, far;
     link_two(DEVICE, 0, &near, &far);
     struct wire_msg m = {.id = MSG_bye};
-    send_head(0, far, &m, NULL);
+    queue_msg(0, far, &m, NULL);
     struct action a = {.type = ACT_CLOSE, .link = far, .err = E_FLOOD};
     act(0, &a, NULL, 0);
     run_until(3 * SEC);
@@ -303,7 +211,7 @@ START_TEST(crash_loses_what_had_not_left)
     uint32_t near, far;
     link_two(DEVICE, 0, &near, &far);
     for (uint32_t i = 0; i < 3; i++)
-        send_block(0, far, i);
+        queue_block(0, far, i);
     world_drain(w, 0);
     /* The first has left, the second is half out. */
     run_until(2 * SEC + BLOCK_LEN * 3 / 2);
@@ -331,7 +239,7 @@ START_TEST(who_speaks_to_the_dead_hears_of_it_when_they_are_back)
     world_crash(w, 0);
     world_schedule(w, 5 * SEC, TICK_BOOT, 0, 0, 0);
     struct wire_msg m = {.id = MSG_choke};
-    send_head(DEVICE, near, &m, NULL);
+    queue_msg(DEVICE, near, &m, NULL);
     world_drain(w, DEVICE);
     run_until(5 * SEC);
     ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_DOWN), 0);
@@ -345,7 +253,6 @@ END_TEST
 
 START_TEST(a_full_node_turns_dials_away)
 {
-    run_until(SEC);
     struct action a = {.type = ACT_DIAL};
     a.dial.addr = w->node[0].addr;
     /* No more than four strangers of one network at a time: the fifth is sent away. */
@@ -385,7 +292,7 @@ START_TEST(small_objects_arrive_with_their_bytes)
     struct wire_msg m = {.id = MSG_data};
     m.data.kind = 1;
     struct span span = {object_id(OBJ_MANIFEST, 0), 0, 0};
-    send_head(0, far, &m, &span);
+    queue_msg(0, far, &m, &span);
     world_drain(w, 0);
     run_until(4 * SEC);
     const struct stub_seen *msg = stub_find(core(DEVICE), EV_MSG, 0);
@@ -406,9 +313,9 @@ static enum err store_one(uint32_t far, struct span at, bool chunk, uint32_t blo
     core(DEVICE)->store_body = true;
     core(DEVICE)->store_at = at;
     if (chunk)
-        send_chunk(0, far);
+        queue_chunk(0, far, 0);
     else
-        send_block(0, far, block);
+        queue_block(0, far, block);
     world_drain(w, 0);
     for (uint32_t i = 0; spoil && i < w->net.parcels.count; i++) {
         struct parcel *p = pool_at(&w->net.parcels, i);
@@ -426,7 +333,7 @@ START_TEST(only_the_right_bytes_are_kept)
     uint32_t near, far;
     link_two(DEVICE, 0, &near, &far);
     w->node[0].rotten = true; /* it may send what is not right */
-    open_slot(DEVICE);
+    open_release(DEVICE, 0);
     const struct geometry *g = &w->release[0].geo;
     struct span chunk = {object_id(OBJ_CHUNK, 0), 0, geometry_chunk_len(g)};
     struct span five = {object_id(OBJ_IMAGE, 0), 5u * BLOCK_LEN, BLOCK_LEN};
@@ -449,7 +356,7 @@ START_TEST(crash_keeps_what_was_durable_and_no_more)
 {
     uint32_t near, far;
     link_two(DEVICE, 0, &near, &far);
-    open_slot(DEVICE);
+    open_release(DEVICE, 0);
     const struct geometry *g = &w->release[0].geo;
     struct span chunk = {object_id(OBJ_CHUNK, 0), 0, geometry_chunk_len(g)};
     struct span at = {object_id(OBJ_IMAGE, 0), 5u * BLOCK_LEN, BLOCK_LEN};
@@ -458,7 +365,7 @@ START_TEST(crash_keeps_what_was_durable_and_no_more)
     /* Another block and a record reach the disk, and power fails before their sync is done. */
     core(DEVICE)->store_body = true;
     core(DEVICE)->store_at.off = 6u * BLOCK_LEN;
-    send_block(0, far, 6);
+    queue_block(0, far, 6);
     world_drain(w, 0);
     uint32_t had = stub_seen_of(core(DEVICE), EV_MSG);
     while (stub_seen_of(core(DEVICE), EV_MSG) == had)
@@ -472,7 +379,7 @@ START_TEST(crash_keeps_what_was_durable_and_no_more)
     run_until(w->now + 2 * SEC);
     ck_assert_uint_eq(w->node[DEVICE].boot, 2);
     ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_LOADED), 0);
-    open_slot(DEVICE);
+    open_release(DEVICE, 0);
     run_until(w->now + SEC);
     ck_assert_uint_eq(stub_find(core(DEVICE), EV_OPENED, 0)->blocks, 1);
     ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_STORED), 0);
@@ -481,7 +388,6 @@ END_TEST
 
 START_TEST(batch_is_kept_whole_and_loaded_in_order)
 {
-    run_until(SEC);
     struct action a = {.type = ACT_SAVE, .op = 9};
     a.save.object = object_id(OBJ_RELEASE, 1);
     act(DEVICE, &a, "second", 6);
@@ -510,7 +416,6 @@ END_TEST
 
 START_TEST(adopted_image_is_whole)
 {
-    run_until(SEC);
     const struct stub_seen *o = stub_find(core(0), EV_OPENED, 1);
     ck_assert_ptr_nonnull(o);
     ck_assert_int_eq(o->ev.err, E_OK);
@@ -541,8 +446,8 @@ START_TEST(serving_what_is_not_held_is_found)
 {
     uint32_t near, far;
     link_two(DEVICE, 0, &near, &far);
-    open_slot(DEVICE);
-    send_block(DEVICE, near, 1);
+    open_release(DEVICE, 0);
+    queue_block(DEVICE, near, 1);
     world_drain(w, DEVICE);
     expect_violation(DEVICE, "does not hold");
 }
@@ -554,7 +459,7 @@ START_TEST(serving_under_a_wrong_name_is_found)
     link_two(DEVICE, 0, &near, &far);
     struct wire_msg m = {.id = MSG_piece};
     struct span span = {object_id(OBJ_IMAGE, 0), 2u * BLOCK_LEN, BLOCK_LEN};
-    send_head(0, far, &m, &span);
+    queue_msg(0, far, &m, &span);
     world_drain(w, 0);
     expect_violation(0, "as piece 0");
 }
@@ -575,7 +480,7 @@ START_TEST(a_link_of_another_node_is_found)
     uint32_t near, far;
     link_two(DEVICE, 0, &near, &far);
     struct wire_msg m = {.id = MSG_choke};
-    send_head(DEVICE, far, &m, NULL);
+    queue_msg(DEVICE, far, &m, NULL);
     world_drain(w, DEVICE);
     expect_violation(DEVICE, "does not have");
 }
@@ -586,7 +491,7 @@ START_TEST(more_than_the_window_is_found)
     uint32_t near, far;
     link_two(DEVICE, 0, &near, &far);
     for (uint32_t i = 0; i < 5; i++)
-        send_block(0, far, i);
+        queue_block(0, far, i);
     world_drain(w, 0);
     /* Four fill 64 KiB and a little more, so the fifth is too much. */
     ck_assert_uint_eq(w->violations, 1);
@@ -596,7 +501,6 @@ END_TEST
 
 START_TEST(a_deadline_that_stays_behind_is_found)
 {
-    run_until(SEC);
     core(DEVICE)->stuck = true;
     core(DEVICE)->deadline = SEC / 2;
     world_drain(w, DEVICE);
@@ -608,7 +512,6 @@ END_TEST
 
 START_TEST(going_back_is_found)
 {
-    run_until(SEC);
     struct action a = {.type = ACT_TELL};
     a.tell.what = TELL_TRUST;
     core(DEVICE)->floor = 7;
@@ -622,7 +525,6 @@ END_TEST
 
 START_TEST(a_ban_among_honest_nodes_is_found)
 {
-    run_until(SEC);
     struct action a = {.type = ACT_SAVE, .op = 1};
     a.save.object = object_id(OBJ_BAN, 0);
     a.save.last = true;
@@ -633,9 +535,8 @@ END_TEST
 
 START_TEST(holding_without_the_bytes_is_found)
 {
-    run_until(SEC);
     core(DEVICE)->has_release = true;
-    open_slot(DEVICE);
+    open_release(DEVICE, 0);
     struct action a = {.type = ACT_TELL};
     a.tell.what = TELL_HELD;
     act(DEVICE, &a, NULL, 0);
@@ -645,7 +546,6 @@ END_TEST
 
 START_TEST(an_unsigned_image_is_found)
 {
-    run_until(SEC);
     struct action a = {.type = ACT_OPEN};
     a.open.create = true;
     a.open.geo = w->release[0].geo;
@@ -668,7 +568,7 @@ int main(void)
     Suite *s = suite_create("sim world");
     TCase *t = tcase_create("world");
     suite_add_tcase(s, t);
-    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_checked_fixture(t, setup, stage_clear);
     tcase_add_test(t, dial_takes_two_round_trips);
     tcase_add_test(t, a_node_that_comes_back_answers_a_dial_under_way);
     tcase_add_test(t, dial_to_nobody_and_to_itself_fails);
@@ -695,9 +595,5 @@ int main(void)
     tcase_add_test(t, holding_without_the_bytes_is_found);
     tcase_add_test(t, an_unsigned_image_is_found);
     tcase_add_test(t, devices_without_the_image_are_found);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return test_run(s);
 }
