@@ -1,8 +1,8 @@
 /* A core that does what a test tells it, in place of src/node: for testing the simulator itself.
  *
- * Used by tests by way of puppet.h.  It remembers the events that it was given and plays back actions.  On
- * its own it takes a release into slot 0 and opens it, again when it is adopted, says then that it
- * holds it, and is idle otherwise. */
+ * Used by tests by way of puppet.h.  It remembers the events that it was given and plays back
+ * actions.  On its own it takes a release into slot 0 and opens it, again when it is adopted, says
+ * then that it holds it, and is idle otherwise. */
 #pragma once
 
 #include "world.h"

@@ -80,7 +80,7 @@ static void expect_seen(uint32_t who, enum event_type type, uint32_t count)
     ck_assert_uint_eq(stub_seen_of(core(who), type), count);
 }
 
-/* Its first link that ended, or first dial that failed; did so for want of an answer. */
+/* Its first link that ended or dial that failed, which did so for want of an answer. */
 static const struct stub_seen *timed_out(uint32_t who)
 {
     const struct stub_seen *down = stub_find(core(who), EV_DOWN, 0);
