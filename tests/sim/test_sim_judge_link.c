@@ -91,13 +91,18 @@ START_TEST(what_was_asked_twice_is_taken_back)
 }
 END_TEST
 
+/* Fetches from the adversary, whose chunk of hashes is good. */
+static void begin_with_foe(uint32_t *near, uint32_t *far)
+{
+    give_image(FOE);
+    fetch_from(FOE, near, far);
+    store(FOE, *far, DEVICE, true, 0);
+}
+
 START_TEST(who_sent_a_bad_block_is_left_alone)
 {
     uint32_t near, far;
-    open_slot(DEVICE, OLD);
-    give_image(FOE);
-    meet(DEVICE, FOE, &near, &far);
-    store(FOE, far, DEVICE, true, 0);
+    begin_with_foe(&near, &far);
     ask(DEVICE, near, MSG_request, 7);
     none();
     store(FOE, far, DEVICE, false, 7); /* garbage */
@@ -116,10 +121,7 @@ END_TEST
 START_TEST(garbage_costs_one_window)
 {
     uint32_t near, far;
-    open_slot(DEVICE, OLD);
-    give_image(FOE);
-    meet(DEVICE, FOE, &near, &far);
-    store(FOE, far, DEVICE, true, 0);
+    begin_with_foe(&near, &far);
     for (uint32_t i = 0; i < w->node[DEVICE].limits->requests + 4; i++)
         store(FOE, far, DEVICE, false, i);
     none();
