@@ -12,6 +12,7 @@
 #define MISSES_SLOW   3u
 #define MISSES_MAX    12u
 #define LATE_KEEP     (30 * SEC)
+#define LATE_MOST     16u
 #define QUEUE_LOW     (SEC / 4)
 #define QUEUE_HIGH    (SEC / 2)
 #define OWN_BLOCKS    2u
@@ -357,7 +358,7 @@ usec ask_deadline(const struct node *n, const struct nlink *l)
         if (d > n->now && d < t)
             t = d;
     }
-    if (n->down.rate != 0 && l->asks_count < l->window) {
+    if (n->down.rate != 0 && l->asks_count - l->asks_late < l->window) {
         struct bucket b = n->down;
         usec d = bucket_ready_at(&b, n->now);
         if (d > n->now && d < t)
@@ -376,6 +377,7 @@ static void asks_expire(struct node *n, struct nlink *l)
     if (n->now < l->asks_due)
         return;
     l->asks_due = USEC_NEVER;
+    bool missed = false;
     for (uint32_t i = l->asks_head, next; i != LIST_END; i = next) {
         struct ask *a = &n->asks[i];
         next = a->next;
@@ -391,10 +393,21 @@ static void asks_expire(struct node *n, struct nlink *l)
             n->asks_late++;
             n->asks_out--;
             l->misses++;
+            missed = true;
             node_wake_links(n);
         }
         usec due = a->late ? a->deadline + LATE_KEEP : a->deadline;
         l->asks_due = due < l->asks_due ? due : l->asks_due;
+    }
+    if (missed && l->window > WINDOW_MIN)
+        l->window = l->window / 2 > WINDOW_MIN ? l->window / 2 : WINDOW_MIN;
+    /* The pool is everybody's: of one that is silent only a few are waited for. */
+    for (uint32_t i = l->asks_head, next; i != LIST_END && l->asks_late > LATE_MOST; i = next) {
+        next = n->asks[i].next;
+        if (n->asks[i].late) {
+            ask_remove(n, l, i);
+            l->cancelled++;
+        }
     }
     if (l->misses > MISSES_MAX && l->asks_count > 0 && n->now >= l->heard + 10 * SEC)
         link_close(n, l, E_TIMEOUT);

@@ -371,6 +371,7 @@ void exchange_message(struct node *n, struct nlink *l, uint32_t slot, const stru
         if (wants != st->far_want) {
             st->far_want = wants;
             upload_idle(n, l, slot);
+            link_wake(n, l, WAKE_STREAMS); /* who wants nothing now hears the news at once */
             upload_plan(n);
         }
     } else if (m->id == MSG_bitfield) {
@@ -584,7 +585,10 @@ static void store_failed(struct node *n, struct nlink *l, const struct store_op 
 void exchange_stored(struct node *n, const struct event *ev)
 {
     assert(ev->op >= 1);
+    bool full = !ask_room(n);
     struct store_op op = op_free(n, ev->op - 1);
+    if (full)
+        node_wake_links(n); /* what was not asked for lack of room may be */
     struct slot *s = &n->slots[op.slot];
     s->stores--;
     struct nlink *l = op.link != NONE ? &n->links[op.link] : NULL;

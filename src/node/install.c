@@ -96,7 +96,8 @@ static void confirm_slot(struct node *n, struct slot *s)
 {
     floor_raise(n, &s->m);
     release_set_state(n, s, RELEASE_CONFIRMED);
-    s->install_at = USEC_NEVER;
+    if (s->opened)
+        s->install_at = USEC_NEVER; /* else its storage is opened again then */
     node_tell(n, TELL_CONFIRMED, slot_index(n, s), &s->m.digest);
 }
 
@@ -335,7 +336,7 @@ static void held_again(struct node *n, struct slot *s)
 {
     if (!picker_complete(s->picker))
         release_set_state(n, s, RELEASE_FETCHING);
-    else if (s->install_code == EXIT_LATER)
+    else if (s->install_code == EXIT_LATER || s->install_code == 0)
         release_set_state(n, s, RELEASE_HELD);
     else
         release_check(n, s);
@@ -464,9 +465,10 @@ void install_time(struct node *n)
         if (n->now < s->install_at)
             continue;
         s->install_at = USEC_NEVER;
-        if (s->state == RELEASE_FAILED && !s->opened)
+        if (s->state == RELEASE_FAILED && !s->opened) {
+            release_open_again(n, s);
             install_again_later(n, s);
-        else if (s->state == RELEASE_FAILED)
+        } else if (s->state == RELEASE_FAILED)
             held_again(n, s);
         else if (s->state == RELEASE_REFUSED)
             release_retry(n, s);

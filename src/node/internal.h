@@ -73,7 +73,8 @@ struct upload {
     uint32_t block;
     uint16_t next;
     uint8_t slot;
-    bool reject; /* answer with a reject */
+    bool reject : 1; /* answer with a reject */
+    bool choked : 1; /* it came while its stream was not served */
 };
 
 /* One image on one link.  All zeros: nothing passed yet. */
@@ -150,7 +151,8 @@ struct nlink {
     usec asks_due;                  /* no deadline of them is earlier */
     uint16_t asks_head, asks_tail;
     uint16_t uploads_head, uploads_tail;
-    uint32_t uploads_count;
+    uint32_t uploads_count, uploads_choked;
+    uint32_t dropped; /* requests beyond what is kept in mind */
     uint32_t cancels_count;
     uint32_t cancelled; /* blocks not waited for any more, which may come all the same */
     uint32_t misses, rejects, faults, false_claims;
@@ -203,7 +205,6 @@ struct slot {
     bool newest; /* its model's release in force */
     bool opened; /* storage is open */
     bool open_due, shut_due, shut_remove, check_due, checking;
-    bool save_manifest, save_release;
     bool adopt;
     bool opening;    /* the host is at it: the place is not free */
     bool open_stale; /* and it was told to shut it meanwhile: the answer opens nothing */
@@ -229,7 +230,6 @@ struct slot {
     int32_t install_code;
     usec install_at;
     uint32_t install_batch; /* save batch that must be durable before the installer starts */
-    bool tell_install;
     uint8_t boot[16];
     bool loaded; /* from a record: the previous run's */
     struct manifest m;

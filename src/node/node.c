@@ -146,6 +146,7 @@ struct node *node_init(void *mem, const struct limits *lim, const struct node_co
                        const uint8_t seed[static 32], struct log *log)
 {
     assert(((uintptr_t)mem & 15) == 0);
+    assert(asks_most(lim) < LIST_END && uploads_most(lim) < LIST_END);
     assert(lim->pieces <= PIECES_BITS_MAX * 8 && lim->links < 65536);
     assert(lim->images <= FAR_OPENS); /* so that a whole neighbour's images fit a link */
     struct node *n;

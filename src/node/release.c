@@ -124,7 +124,7 @@ void release_drop(struct node *n, struct slot *s)
         s->shut_due = true;
         s->shut_remove = true;
     }
-    s->opened = s->open_due = s->check_due = s->newest = s->loaded = s->tell_install = false;
+    s->opened = s->open_due = s->check_due = s->newest = s->loaded = false;
     s->state = RELEASE_NONE;
     s->install_batch = 0;
     node_delete(n, object_id(OBJ_MANIFEST, i));
@@ -469,7 +469,7 @@ bool release_was_installed(const struct slot *s)
 void release_open_again(struct node *n, struct slot *s)
 {
     s->err = E_OK;
-    s->open_due = !s->opened;
+    s->open_due = !s->opened && !s->opening;
     n->stir = true;
 }
 
@@ -540,6 +540,8 @@ void release_opened(struct node *n, const struct event *ev)
              ev->opened.slot, s->m.version, picker_pieces_have(s->picker), s->geo.pieces, blocks,
              s->geo.blocks);
     exchange_slot_appeared(n, ev->opened.slot);
+    if (s->unserved && s->state != RELEASE_INSTALLING)
+        release_serve_again(s);
     if (picker_complete(s->picker))
         release_complete(n, s);
     else if (release_mendable(s))
@@ -612,8 +614,10 @@ static void held(struct node *n, struct slot *s)
     release_set_state(n, s, RELEASE_HELD);
     node_tell(n, TELL_HELD, i, &s->m.digest);
     for (uint32_t k = 0; k < n->lim.links; k++) {
+        if (!link_live(&n->links[k]))
+            continue;
         stream_of(n, k, i)->held_due = n->links[k].who.role == ROLE_PUBLISHER;
-        stream_of(n, k, i)->peers_due = link_live(&n->links[k]);
+        stream_of(n, k, i)->peers_due = true;
     }
     node_wake_links(n);
     if (s->newest)
@@ -714,7 +718,7 @@ void release_withdraw(struct node *n, struct slot *s)
     exchange_slot_gone(n, i);
     if (s->opened || s->opening)
         storage_remove(s);
-    s->open_due = s->check_due = s->tell_install = false;
+    s->open_due = s->check_due = false;
     s->install_batch = 0;
     release_set_state(n, s, RELEASE_WITHDRAWN);
     newest_update(n, &s->m.model_id);

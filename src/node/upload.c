@@ -1,9 +1,9 @@
 /* Block exchange, the giving side: opening slots, saying what is held, whom to serve, serving.
  *
- * Uploads are unchoked by events and never by a timer: at most UPLOAD_SLOTS neighbours are served
- * at once, the most deprived first, and one that took its share makes room for a more deprived one
- * that waits.  What was asked before a choke is still served, so no ask is wasted.  Payload leaves
- * only as a span: the host reads it, and reads only what it verified. */
+ * Uploads are unchoked by events: UPLOAD_SLOTS neighbours are served at once, a few more while the
+ * uplink has room, the most deprived first, and one that took its share makes room for a more
+ * deprived one that waits.  What was asked before a choke is still served, so no ask is wasted.
+ * Payload leaves only as a span: the host reads it, and reads only what it verified. */
 #include "node/internal.h"
 
 #include <assert.h>
@@ -40,7 +40,8 @@ bool upload_select(struct node *n, struct nlink *l, uint32_t slot, struct action
 /* ---- what waits ---- */
 
 /* Behind the others of its link; there is room. */
-static void upload_push(struct node *n, struct nlink *l, uint32_t slot, uint32_t block, bool reject)
+static void upload_push(struct node *n, struct nlink *l, uint32_t slot, uint32_t block, bool reject,
+                        bool choked)
 {
     uint16_t i = n->uploads_free;
     if (i != LIST_END)
@@ -48,8 +49,12 @@ static void upload_push(struct node *n, struct nlink *l, uint32_t slot, uint32_t
     else
         i = n->uploads_used++;
     assert(i < uploads_most(&n->lim));
-    n->uploads[i] =
-        (struct upload){.block = block, .next = LIST_END, .slot = (uint8_t)slot, .reject = reject};
+    n->uploads[i] = (struct upload){.block = block,
+                                    .next = LIST_END,
+                                    .slot = (uint8_t)slot,
+                                    .reject = reject,
+                                    .choked = choked};
+    l->uploads_choked += choked;
     if (l->uploads_count++ == 0)
         l->uploads_head = i;
     else
@@ -64,6 +69,7 @@ static struct upload upload_pop(struct node *n, struct nlink *l)
     struct upload u = n->uploads[i];
     l->uploads_head = u.next;
     l->uploads_count--;
+    l->uploads_choked -= u.choked;
     n->uploads[i].next = n->uploads_free;
     n->uploads_free = i;
     return u;
@@ -129,8 +135,8 @@ static bool idle(const struct node *n, uint32_t link, const struct stream *st)
 static bool place_free(const struct node *n)
 {
     return n->unchoked < UPLOAD_SLOTS ||
-           (n->unchoked < UPLOAD_SLOTS_MOST && n->now >= n->busy_at + WIDEN_AFTER &&
-            n->now >= n->widened_at + WIDEN_PAUSE);
+           (n->unchoked < UPLOAD_SLOTS_MOST && !n->held_back &&
+            n->now >= n->busy_at + WIDEN_AFTER && n->now >= n->widened_at + WIDEN_PAUSE);
 }
 
 static void serve(struct node *n, uint32_t link, uint32_t slot)
@@ -167,7 +173,8 @@ void upload_plan(struct node *n)
     }
     n->widen_due = USEC_NEVER;
     if (waiting && n->unchoked < UPLOAD_SLOTS_MOST) {
-        usec at = n->busy_at + WIDEN_AFTER, next = n->widened_at + WIDEN_PAUSE;
+        usec at = (n->held_back ? n->now : n->busy_at) + WIDEN_AFTER,
+             next = n->widened_at + WIDEN_PAUSE;
         n->widen_due = at > next ? at : next;
     }
 }
@@ -204,7 +211,7 @@ void upload_stream_gone(struct node *n, struct nlink *l, uint32_t slot)
     for (uint32_t left = l->uploads_count; left > 0; left--) {
         struct upload u = upload_pop(n, l);
         if (u.slot != slot)
-            upload_push(n, l, u.slot, u.block, u.reject);
+            upload_push(n, l, u.slot, u.block, u.reject, u.choked);
     }
 }
 
@@ -230,19 +237,20 @@ void upload_on_request(struct node *n, struct nlink *l, uint32_t slot, const str
     bool served = st->unchoked || crossed;
     /* The pool has room for all that may wait of those that are served, and a little of the rest.
      */
-    uint32_t most = served ? n->lim.uploads : CHOKED_UPLOADS;
+    bool full = served ? l->uploads_count >= n->lim.uploads : l->uploads_choked >= CHOKED_UPLOADS;
     bool place = n->uploads_free != LIST_END || n->uploads_used < uploads_most(&n->lim);
-    if (l->uploads_count >= most || !place) {
-        if (++l->faults > n->lim.uploads)
+    if (full || !place) {
+        if (full && ++l->dropped > n->lim.uploads)
             link_close(n, l, E_FLOOD);
         return;
     }
+    l->dropped = served ? 0 : l->dropped;
     if (st->unchoked && st->asked <= st->turned) {
         usec took = n->now - st->turned < REACTS_MOST ? n->now - st->turned : REACTS_MOST;
         l->reacts = l->reacts != 0 ? (3 * l->reacts + took) / 4 : took;
     }
     st->asked = n->now;
-    upload_push(n, l, slot, block, !served || !picker_has(s->picker, m->piece));
+    upload_push(n, l, slot, block, !served || !picker_has(s->picker, m->piece), !served);
 }
 
 void upload_on_cancel(struct node *n, struct nlink *l, uint32_t slot, const struct msg_cancel *m)
@@ -573,6 +581,7 @@ static usec stalls_at(const struct node *n, const struct nlink *l)
 void upload_resume(struct node *n)
 {
     n->held_back = false;
+    n->busy_at = n->now;
     for (uint32_t i = 0; i < n->links_top; i++) {
         struct nlink *l = &n->links[i];
         if (l->uploads_count > 0 && !l->stalled)

@@ -153,6 +153,8 @@ usec rate_deadline(const struct rtt *r, uint64_t rate, uint32_t queued_bytes)
     usec base = 4 * (r->smoothed + 4 * r->variance);
     if (base < 2 * SEC)
         base = 2 * SEC;
+    if (base > QUEUE_MAX_US)
+        base = QUEUE_MAX_US;
     /* Without a rate yet a slow one is assumed, so that nobody is given up while still starting. */
     usec queue = queued_bytes * MICRO / (rate > QUEUE_MIN_RATE ? rate : QUEUE_MIN_RATE);
     return base + (queue < QUEUE_MAX_US ? queue : QUEUE_MAX_US);

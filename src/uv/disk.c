@@ -139,12 +139,23 @@ static void perform_alone(struct store *s, struct disk_op *op)
     }
 }
 
+/* A save behind one that failed must not come to be kept before it. */
+static enum err earlier_failure(const struct disk_op *first, const struct disk_op *to)
+{
+    for (const struct disk_op *op = first; op != to; op = op->next)
+        if (op->kind == DISK_SAVE && op->err != E_OK)
+            return op->err;
+    return E_OK;
+}
+
 static void on_work(uv_work_t *work)
 {
     struct host *h = work->data;
     struct store_batch *batch = NULL;
     struct disk_op *from = h->disk.running;
     for (struct disk_op *op = from; op != NULL; op = op->next) {
+        if (op->kind == DISK_SAVE && (op->err = earlier_failure(h->disk.running, op)) != E_OK)
+            continue;
         if (op->kind > DISK_SAVE) {
             commit(&batch, from, op);
             perform_alone(h->store, op);
@@ -219,47 +230,57 @@ static void tell_opened(struct host *h, const struct disk_op *op)
     host_event(h, &ev);
 }
 
-/* Saves that wait in the queue go behind one that failed, in their order. */
-static void saves_wait(struct disk *d)
+/* The world failed a save (disk full, I/O).  The core said what must not be forgotten, so it is
+ * tried again until it is kept; what comes after it waits, so that an older record never replaces a
+ * newer one.  The core goes on without it and promises nothing that hangs on it. */
+static void save_later(struct disk *d, struct disk_op *op)
 {
-    struct disk_op **at = &d->first, *kept = NULL;
+    op->err = E_OK;
+    op->next = NULL;
+    if (d->failed_first == NULL)
+        d->failed_first = op;
+    else
+        d->failed_last->next = op;
+    d->failed_last = op;
+}
+
+/* Takes the saves out of a list that end as said, and lets them wait in their order; the last that
+ * stays. */
+static struct disk_op *saves_wait(struct disk *d, struct disk_op **at, bool failed)
+{
+    struct disk_op *kept = NULL;
     while (*at != NULL) {
         struct disk_op *op = *at;
-        if (op->kind != DISK_SAVE) {
+        if (op->kind != DISK_SAVE || (failed && op->err == E_OK)) {
             kept = op;
             at = &op->next;
             continue;
         }
         *at = op->next;
-        d->waiting--;
-        op->next = NULL;
-        d->failed_last->next = op;
-        d->failed_last = op;
+        save_later(d, op);
     }
-    d->last = kept;
+    return kept;
 }
 
-/* The world failed a save (disk full, I/O).  The core said what must not be forgotten, so it is
- * tried again until it is kept; what comes after it waits, so that an older record never replaces a
- * newer one.  The core goes on without it and promises nothing that hangs on it. */
-static void save_later(struct host *h, struct disk_op *op)
+/* A job is done: saves that failed, and behind them all that were queued since, are tried again
+ * later.  What the results of the job bring on comes behind them. */
+static void saves_judge(struct host *h, struct disk_op **job)
 {
     struct disk *d = &h->disk;
-    bool first = d->failed_first == NULL;
-    if (first)
-        log_error(h->log, "save.failed",
-                  "err=%s retry_s=%u mend=\"make room, or make the data directory writable\"",
-                  err_name(op->err), SAVE_RETRY_MS / 1000u);
-    op->err = E_OK;
-    op->next = NULL;
-    if (first)
-        d->failed_first = op;
-    else
-        d->failed_last->next = op;
-    d->failed_last = op;
-    if (first)
-        saves_wait(d);
-    if (first && !h->stopping) {
+    enum err e = E_OK;
+    for (const struct disk_op *op = *job; op != NULL && e == E_OK; op = op->next)
+        e = op->kind == DISK_SAVE ? op->err : E_OK;
+    if (e == E_OK)
+        return;
+    log_error(h->log, "save.failed",
+              "err=%s retry_s=%u mend=\"make room, or make the data directory writable\"",
+              err_name(e), SAVE_RETRY_MS / 1000u);
+    (void)saves_wait(d, job, true);
+    d->last = saves_wait(d, &d->first, false);
+    d->waiting = 0;
+    for (const struct disk_op *op = d->first; op != NULL; op = op->next)
+        d->waiting++;
+    if (!h->stopping) {
         int r = uv_timer_start(&d->retry, on_retry, SAVE_RETRY_MS, 0);
         assert(r == 0);
     }
@@ -276,10 +297,7 @@ static bool tell_result(struct host *h, struct disk_op *op)
         ev.type = EV_STORED;
         break;
     case DISK_SAVE:
-        if (op->err != E_OK) {
-            save_later(h, op);
-            return false;
-        }
+        assert(op->err == E_OK); /* saves_judge() kept the others back */
         ev.type = EV_SAVED;
         break;
     case DISK_OPEN:
@@ -316,6 +334,8 @@ static void after_work(uv_work_t *work, int status)
     d->busy = false;
     d->running = NULL;
     d->gather_until = host_now(h) + GATHER_MS * 1000u;
+    if (!h->done)
+        saves_judge(h, &op);
     while (op != NULL) {
         struct disk_op *next = op->next;
         if (h->done || tell_result(h, op))
@@ -437,7 +457,7 @@ void disk_save(struct host *h, const struct action *act, const uint8_t *head)
         return;
     d->save = NULL;
     if (d->failed_first != NULL)
-        save_later(h, op); /* behind what could not be saved yet */
+        save_later(d, op); /* behind what could not be saved yet */
     else
         enqueue(h, op);
 }

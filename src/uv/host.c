@@ -21,6 +21,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define NODE_ALIGN 16u
+
 #define ROUNDS   8u
 #define STOP_MS  3000u
 #define TRIM_MS  1000u
@@ -392,12 +394,13 @@ static void open_node(struct host *h)
     h->conf.image_in_place = opt->image_path != NULL;
     h->conf.poll_us = opt->poll_us;
     h->conf.publish = opt->publish;
-    size_t n = node_size(opt->limits);
-    void *mem = calloc(1, n); /* what is not used is never taken */
+    /* What is not used of it is never taken. */
+    uint8_t *mem = calloc(1, node_size(opt->limits) + NODE_ALIGN - 1);
     if (mem == NULL)
         abort();
     randombytes_buf(seed, sizeof(seed));
-    h->node = node_init(mem, opt->limits, &h->conf, seed, h->log);
+    size_t off = (NODE_ALIGN - (uintptr_t)mem % NODE_ALIGN) % NODE_ALIGN;
+    h->node = node_init(mem + off, opt->limits, &h->conf, seed, h->log);
     h->node_mem = mem;
     crypto_wipe(seed, sizeof(seed));
 }

@@ -18,9 +18,19 @@
 
 #define CODE_CHANGED    65  /* EX_DATAERR: the image in storage is not the signed one any more */
 #define CODE_UNREADABLE 74  /* EX_IOERR */
+#define CODE_VOID       75  /* it was not started after all */
 #define CODE_NOT_EXEC   126 /* as a shell says it */
 #define CODE_NOT_FOUND  127
 #define CODE_SIGNAL     128
+
+static void tell_code(struct host *h, uint32_t slot, int code)
+{
+    struct event ev = {.type = EV_ORDER};
+    ev.order.what = ORDER_INSTALLED;
+    ev.order.slot = slot;
+    ev.order.code = code;
+    host_order(h, &ev);
+}
 
 /* Is the slot's release still the one that was begun, and still to be installed?  It may have been
  * withdrawn, and its slot given away, while its image was hashed or the installer ran. */
@@ -40,23 +50,20 @@ static void begin_waiting(struct host *h)
     h->install.waiting = false;
     if (node_image_status(h->node, slot, &st) && st.state == RELEASE_INSTALLING)
         host_install_begin(h, slot, &st.manifest->digest);
+    else
+        tell_code(h, slot, CODE_VOID);
 }
 
 static void finish(struct host *h, int code)
 {
-    struct event ev = {.type = EV_ORDER};
     h->install.busy = false;
     host_now(h);
     log_at(h->log, code == 0 || code == 4 ? LOG_INFO : LOG_WARN, "install.exit", "slot=%u code=%d",
            h->install.slot, code);
     if (h->done)
         return;
-    if (still_due(h)) {
-        ev.order.what = ORDER_INSTALLED;
-        ev.order.slot = h->install.slot;
-        ev.order.code = code;
-        host_order(h, &ev);
-    }
+    /* Also when it was withdrawn meanwhile: the core waits for the end of what it began. */
+    tell_code(h, h->install.slot, code);
     if (code == 0 || code == 4)
         host_current_refresh(h);
     begin_waiting(h);
@@ -177,6 +184,7 @@ static void on_hashed(struct host *h, void *ctx, enum err err, const struct dige
     if (!still_due(h)) {
         log_warn(h->log, "install.void", "slot=%u", h->install.slot);
         h->install.busy = false;
+        tell_code(h, h->install.slot, CODE_VOID);
         begin_waiting(h);
         return;
     }
@@ -198,8 +206,9 @@ void host_install_begin(struct host *h, uint32_t slot, const struct digest *dige
         h->install.waiting_slot = slot;
         return;
     }
-    if (!node_image_status(h->node, slot, &st))
-        return;
+    bool known = node_image_status(h->node, slot, &st);
+    assert(known); /* the core has just named it */
+    (void)known;
     h->install.busy = true;
     h->install.slot = slot;
     h->install.want = *digest;
