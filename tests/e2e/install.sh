@@ -7,7 +7,7 @@
 
 model=board-7
 fleet fleet v1
-enrol fleet $model done reboot later fails lasting gone
+enrol fleet $model done reboot later fails lasting gone stopped
 head -c 700001 /dev/urandom >image
 head -c 50000 /dev/urandom >old
 sign fleet $model 2.0 image
@@ -29,12 +29,12 @@ with open(note, "a") as out:
         "arguments": sys.argv[3:],
     }, out)
     out.write("\n")
-if status == "slow":
-    time.sleep(2)
-if status in ("0", "slow"):
+slow = {"slow": 2, "slower": 6}
+time.sleep(slow.get(status, 0))
+if status == "0" or status in slow:
     shutil.copyfile(os.environ["FWSWARM_IMAGE"], note + ".img")
     os.rename(note + ".img", note.replace(".note", ".fw"))
-sys.exit(0 if status == "slow" else int(status))
+sys.exit(0 if status in slow else int(status))
 PY
 
 # device NAME STATUS ARGUMENT...: one that runs `old`, with an installer of this exit status.
@@ -146,4 +146,20 @@ within 20 status reboot "r['version'] == '2.1' and r['state'] == 'pending'"
 holds newer-after-reject status reboot "r['version'] == '2.1' and r['state'] == 'pending'"
 within 20 status done "r['version'] == '2.1' and r['state'] == 'pending'"
 holds newer-after-confirm status done "r['version'] == '2.1' and r['state'] == 'pending'"
+
+# ---- a stop while the installer is at work: what comes next is installed all the same ----
+device stopped slower
+until_state stopped-installing stopped 20 installing
+"$vendor" release withdraw fleet 2.1.suit --out 2.1.stop >/dev/null 2>&1
+holds stop-published "$vendor" release publish 2.1.stop --to "$verify"
+state_of() { status "$1" "[i['state'] for i in s['images'] if i['version'] == '$2'] == ['$3']"; }
+within 10 state_of stopped 2.1 withdrawn
+holds stopped-withdrawn state_of stopped 2.1 withdrawn
+holds stopped-at-work cmp old stopped.fw
+head -c 500000 /dev/urandom >image3
+sign fleet $model 2.2 image3
+holds published-next publish 2.2 image3 "$verify"
+within 40 state_of stopped 2.2 pending
+holds next-after-stop state_of stopped 2.2 pending
+holds next-runs cmp image3 stopped.fw
 close
