@@ -89,6 +89,49 @@ START_TEST(an_image_that_rots_before_it_is_installed_is_mended)
 }
 END_TEST
 
+/* A device that confirmed its release starts while its storage cannot be read. */
+static struct mesh *unreadable(void)
+{
+    struct mesh *m = installing(0, true);
+    ck_assert_int_eq(mesh_state(m, 1, 0, NULL), RELEASE_CONFIRMED);
+    mesh_kill(m, 1);
+    m->node[1].fail_open = true;
+    device_up(m, 1);
+    return m;
+}
+
+START_TEST(what_was_confirmed_is_not_forgotten_with_its_storage)
+{
+    struct mesh *m = unreadable();
+    struct node_image_status st;
+    mesh_current(m, 1, "1.0", &m->release[0].m.digest, 0);
+    mesh_run(m, m->now + 10 * SEC);
+    ck_assert_int_eq(mesh_state(m, 1, 0, &st), RELEASE_CONFIRMED);
+    ck_assert_uint_eq(st.pieces_have, 0);
+    m->node[1].fail_open = false;
+    mesh_run(m, m->now + 100 * SEC);
+    ck_assert_int_eq(mesh_state(m, 1, 0, &st), RELEASE_CONFIRMED);
+    ck_assert_uint_eq(st.pieces_have, st.geo.pieces); /* it is served again */
+    ck_assert_uint_eq(m->node[1].installs, 1);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(a_tampered_device_is_mended_when_its_storage_is_back)
+{
+    struct mesh *m = unreadable();
+    struct digest tampered = other_digest(0x66);
+    mesh_current(m, 1, "1.0", &tampered, 1);
+    mesh_run(m, m->now + 100 * SEC);
+    ck_assert_uint_eq(m->node[1].installs, 1);
+    m->node[1].fail_open = false;
+    mesh_run(m, m->now + 1000 * SEC);
+    ck_assert_uint_ge(m->node[1].installs, 2);
+    ck_assert_int_eq(mesh_state(m, 1, 0, NULL), RELEASE_CONFIRMED);
+    mesh_free(m);
+}
+END_TEST
+
 START_TEST(after_a_stop_the_release_before_it_is_installed)
 {
     struct mesh *m = fleet(1, SIZE);
@@ -250,6 +293,8 @@ int main(void)
     tcase_add_test(t, exit_75_tries_later);
     tcase_add_test(t, a_failing_installer_is_never_looped_hot);
     tcase_add_test(t, an_image_that_rots_before_it_is_installed_is_mended);
+    tcase_add_test(t, what_was_confirmed_is_not_forgotten_with_its_storage);
+    tcase_add_test(t, a_tampered_device_is_mended_when_its_storage_is_back);
     tcase_add_test(t, after_a_stop_the_release_before_it_is_installed);
     tcase_add_test(t, a_rejected_release_is_not_tried_again);
     tcase_add_test(t, a_crash_while_installing_is_resolved_by_what_runs);
