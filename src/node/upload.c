@@ -17,7 +17,7 @@
 #define REACTS_UNKNOWN   SEC
 #define REACTS_MOST      (4 * SEC)
 #define WIDEN_AFTER      (SEC / 2)
-#define WIDEN_PAUSE      (SEC / 10)
+#define WIDEN_PAUSE      (SEC / 50)
 #define QUANTUM_TIME     SEC /* a turn costs a round trip, so it is worth a while */
 #define CHOKE_GRACE      SEC /* requests that crossed a choke are still served */
 #define FALSE_CLAIMS_MAX 2u
