@@ -315,8 +315,9 @@ static uint32_t install_tries(const struct world *w, uint32_t node)
     return 0;
 }
 
-/* Who holds its release installs it.  An installer that was stopped or refused several times waits
- * longer than a run. */
+/* Who holds its release installs it, but for who runs a newer one that was withdrawn while its
+ * installer was at work: nobody goes back.  An installer that was stopped or refused several times
+ * waits longer than a run. */
 static void check_installed(struct world *w)
 {
     uint32_t count = 0, first = NONE;
@@ -324,6 +325,7 @@ static void check_installed(struct world *w)
         const struct sim_node *n = &w->node[i];
         if (!node_counts(n) || n->core == NULL || n->want == NONE || fault_excused(w, i) ||
             n->held_at == USEC_NEVER || n->confirmed_at != USEC_NEVER ||
+            n->current_sequence > w->release[n->want].manifest.sequence ||
             install_tries(w, i) >= TRIES_LONG)
             continue;
         first = count++ == 0 ? i : first;

@@ -83,7 +83,7 @@ END_TEST
 START_TEST(a_stop_ends_the_way_of_a_release)
 {
     struct scn_release *r = add_release(0, "3.0", 3, 0);
-    r->size = 8 * MIB;
+    r->size = 32 * MIB; /* nobody holds it when it is stopped */
     r->withdrawn = true;
     r->stop_at = 2 * SEC;
     stage_begin();
