@@ -374,11 +374,6 @@ uint32_t fault_lacking(const struct world *w, bool excused)
     return count;
 }
 
-usec fault_last_heal(const struct world *w)
-{
-    return w->chaos_end;
-}
-
 /* ---- the plan ---- */
 
 /* Fills list with those who may be struck: nodes, or places for a fault of places. */

@@ -41,5 +41,3 @@ void fault_shunned(struct world *w, uint32_t node);
 bool fault_excused(const struct world *w, uint32_t node);
 /* Honest devices that lack their release: those that are excused, or those that are not. */
 uint32_t fault_lacking(const struct world *w, bool excused);
-/* When the last fault heals. */
-usec fault_last_heal(const struct world *w);

@@ -377,7 +377,7 @@ static void asks_expire(struct node *n, struct nlink *l)
     if (n->now < l->asks_due)
         return;
     l->asks_due = USEC_NEVER;
-    bool missed = false;
+    bool missed = false, full = !ask_room(n);
     for (uint32_t i = l->asks_head, next; i != LIST_END; i = next) {
         struct ask *a = &n->asks[i];
         next = a->next;
@@ -394,7 +394,6 @@ static void asks_expire(struct node *n, struct nlink *l)
             n->asks_out--;
             l->misses++;
             missed = true;
-            node_wake_links(n);
         }
         usec due = a->late ? a->deadline + LATE_KEEP : a->deadline;
         l->asks_due = due < l->asks_due ? due : l->asks_due;
@@ -409,6 +408,8 @@ static void asks_expire(struct node *n, struct nlink *l)
             l->cancelled++;
         }
     }
+    if (missed || (full && ask_room(n)))
+        node_wake_links(n); /* others may be asked */
     if (l->misses > MISSES_MAX && l->asks_count > 0 && n->now >= l->heard + 10 * SEC)
         link_close(n, l, E_TIMEOUT);
 }

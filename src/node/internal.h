@@ -32,15 +32,15 @@
 #define PIECES_BITS_MAX      256u /* bytes of a bitmap of 2,048 pieces */
 #define CHUNK_PAUSE          SEC /* before a chunk that did not come is asked again of the same link */
 #define FAR_OPENS            16u /* slots of the other side remembered per link */
-#define FAR_ID               16u
-#define PENDING_GETS         4u /* objects asked of us and not yet answered, per link */
-#define PENDING_CHUNKS       4u /* chunk requests of a link waiting here */
+#define FAR_ID               16u /* bytes of a digest that tell images of a link apart */
+#define PENDING_GETS         4u  /* objects asked of us and not yet answered, per link */
+#define PENDING_CHUNKS       4u  /* chunk requests of a link waiting here */
 #define CANCELS              8u
 #define GAINED               256u   /* pieces gained last that are remembered in order */
 #define SENT_RING            32u    /* blocks last sent on a link, for judging bad_block */
 #define GETS_AT_ONCE         4u     /* objects asked of one link at once */
 #define WANTS                16u    /* small objects wanted at once */
-#define SAVES_BANS           24u    /* of them, bans */
+#define SAVES_BANS           24u    /* bans waiting to be saved */
 #define ROOTS_AT_ONCE        16u    /* roots of one chain taken and saved */
 #define CONTROL_ROOM         65536u /* beyond limits.window, for what is no block */
 #define HINTS                4u
@@ -224,7 +224,7 @@ struct slot {
     uint8_t *at_peers; /* pieces that a neighbour holds which is no origin, limits.pieces bits */
     uint64_t bytes_origin, bytes_peer, bytes_resumed, bytes_up, bytes_wasted;
     uint32_t recheck; /* a block to hash again, or NONE */
-    usec since, complete_at;
+    usec since;
     /* install */
     uint32_t install_tries;
     int32_t install_code;

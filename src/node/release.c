@@ -574,7 +574,6 @@ bool release_mendable(const struct slot *s)
 
 void release_complete(struct node *n, struct slot *s)
 {
-    s->complete_at = n->now;
     if (s->state == RELEASE_FETCHING || s->state == RELEASE_CHECKING) {
         release_set_state(n, s, RELEASE_CHECKING);
         s->check_due = true;

@@ -41,19 +41,6 @@ static bool still_due(const struct host *h)
            digest_equal(&st.manifest->id, &h->install.release);
 }
 
-static void begin_waiting(struct host *h)
-{
-    struct node_image_status st;
-    uint32_t slot = h->install.waiting_slot;
-    if (!h->install.waiting || h->install.busy || h->stopping)
-        return;
-    h->install.waiting = false;
-    if (node_image_status(h->node, slot, &st) && st.state == RELEASE_INSTALLING)
-        host_install_begin(h, slot, &st.manifest->digest);
-    else
-        tell_code(h, slot, CODE_VOID);
-}
-
 static void finish(struct host *h, int code)
 {
     h->install.busy = false;
@@ -66,7 +53,6 @@ static void finish(struct host *h, int code)
     tell_code(h, h->install.slot, code);
     if (code == 0 || code == 4)
         host_current_refresh(h);
-    begin_waiting(h);
 }
 
 static void on_gone(uv_handle_t *handle)
@@ -185,7 +171,6 @@ static void on_hashed(struct host *h, void *ctx, enum err err, const struct dige
         log_warn(h->log, "install.void", "slot=%u", h->install.slot);
         h->install.busy = false;
         tell_code(h, h->install.slot, CODE_VOID);
-        begin_waiting(h);
         return;
     }
     if (err != E_OK || !digest_equal(d, &h->install.want)) {
@@ -200,12 +185,7 @@ static void on_hashed(struct host *h, void *ctx, enum err err, const struct dige
 void host_install_begin(struct host *h, uint32_t slot, const struct digest *digest)
 {
     struct node_image_status st;
-    if (h->install.busy) {
-        log_info(h->log, "install.waits", "slot=%u", slot);
-        h->install.waiting = true;
-        h->install.waiting_slot = slot;
-        return;
-    }
+    assert(!h->install.busy); /* the core waits for the end of what it began */
     bool known = node_image_status(h->node, slot, &st);
     assert(known); /* the core has just named it */
     (void)known;

@@ -225,8 +225,7 @@ void host_lan_close(struct host *h);
 /* ---- install.c, current.c ---- */
 struct host_install {
     bool busy, process_open;
-    bool waiting; /* another release became due meanwhile */
-    uint32_t slot, waiting_slot;
+    uint32_t slot;
     int code;
     uv_process_t process;
     struct digest want;

@@ -40,6 +40,19 @@ static inline void runs_factory(struct mesh *m, uint32_t node)
     mesh_current(m, node, "0.1", &factory, 0);
 }
 
+/* The node is the vendor's publisher from now on. */
+static inline void make_publisher(struct mesh *m, uint32_t node)
+{
+    struct mesh_node *p = &m->node[node];
+    p->signer = m->publisher;
+    p->member =
+        (struct member){.node = m->publisher.pub, .index = UINT32_MAX, .role = ROLE_PUBLISHER};
+    p->conf.role = ROLE_PUBLISHER;
+    p->conf.publish = true;
+    p->conf.model[0] = '\0';
+    p->cert_len = 0;
+}
+
 static inline void order(struct mesh *m, uint32_t node, enum order what)
 {
     struct event ev = {0};

@@ -549,14 +549,8 @@ START_TEST(tells)
 {
     struct mesh *m = mesh_make(35, 1, 1, 1);
     uint32_t one = mesh_release(m, NULL, "1.0", 1, SIZE);
-    struct mesh_node *p = &m->node[1];
-    p->signer = m->publisher;
-    p->member =
-        (struct member){.node = m->publisher.pub, .index = UINT32_MAX, .role = ROLE_PUBLISHER};
-    p->conf.role = ROLE_PUBLISHER;
-    p->conf.publish = true;
-    p->conf.model[0] = '\0';
-    p->cert_len = 0;
+    make_publisher(m, 1);
+    const struct mesh_node *p = &m->node[1];
     mesh_start(m, 0);
     mesh_start(m, 1);
     mesh_seed(m, 1, one);

@@ -250,14 +250,8 @@ START_TEST(a_publisher_hands_over_a_release_and_hears_that_it_is_held)
 {
     struct mesh *m = mesh_make(14, 1, 1, 1);
     uint32_t one = mesh_release(m, NULL, "1.0", 1, SIZE);
-    struct mesh_node *p = &m->node[1];
-    p->signer = m->publisher;
-    p->member =
-        (struct member){.node = m->publisher.pub, .index = UINT32_MAX, .role = ROLE_PUBLISHER};
-    p->conf.role = ROLE_PUBLISHER;
-    p->conf.publish = true;
-    p->conf.model[0] = '\0';
-    p->cert_len = 0;
+    make_publisher(m, 1);
+    const struct mesh_node *p = &m->node[1];
     mesh_start(m, 0);
     for (int twice = 0; twice < 2; twice++) {
         mesh_start(m, 1);
@@ -282,14 +276,8 @@ START_TEST(a_publisher_hands_over_withdrawals_and_revocations)
     mesh_start(m, 0);
     mesh_seed(m, 0, one);
     mesh_run(m, m->now + SEC);
-    struct mesh_node *p = &m->node[1];
-    p->signer = m->publisher;
-    p->member =
-        (struct member){.node = m->publisher.pub, .index = UINT32_MAX, .role = ROLE_PUBLISHER};
-    p->conf.role = ROLE_PUBLISHER;
-    p->conf.publish = true;
-    p->conf.model[0] = '\0';
-    p->cert_len = 0;
+    make_publisher(m, 1);
+    const struct mesh_node *p = &m->node[1];
     mesh_start(m, 1);
     uint8_t stop[WITHDRAWAL_BYTES_MAX], list[4096];
     struct event ev = {0};
