@@ -27,7 +27,7 @@
 #define DIAL_US       (8 * SEC)
 #define DIAL_NEAR_US  (3 * SEC)
 #define HANDSHAKE_US  (5 * SEC)
-#define HANDSHAKE_GAP (SEC / 50)
+#define HANDSHAKES    50u /* a second, or as many as it may have links */
 #define BURST         16u
 #define BACKLOG       128u /* of its listener */
 #define UNPROVEN      64u
@@ -138,16 +138,17 @@ static void on_syn(struct world *w, uint32_t slot)
     struct sim_node *n = &w->node[l->end[1].node];
     if (l->end[1].state != END_NONE)
         return; /* sent twice */
+    usec gap = SEC / (n->limits->links > HANDSHAKES ? n->limits->links : HANDSHAKES);
     usec whole = n->accepts > w->now ? n->accepts : w->now;
-    if (whole > w->now + (BURST + BACKLOG) * HANDSHAKE_GAP) {
+    if (whole > w->now + (BURST + BACKLOG) * gap) {
         probe_start(w, slot, 0);
         return;
     }
-    n->accepts = whole + HANDSHAKE_GAP;
+    n->accepts = whole + gap;
     end_begin(w, slot, 1, l->end[1].node, END_SHAKING);
     l->end[1].since = w->now;
-    if (n->accepts > w->now + BURST * HANDSHAKE_GAP)
-        l->end[1].since = n->accepts - BURST * HANDSHAKE_GAP;
+    if (n->accepts > w->now + BURST * gap)
+        l->end[1].since = n->accepts - BURST * gap;
     line_send(w, parcel_new(w, slot, 1, PARCEL_SYNACK, 0));
     end_tick(w, l->end[1].since + HANDSHAKE_US, TICK_SHAKE, slot, 1, 0);
 }

@@ -79,7 +79,7 @@ enum conn_state { CONN_DIALLING, CONN_HANDSHAKE, CONN_OPEN, CONN_FLUSHING, CONN_
 #define UNPROVEN_GROUP_MAX 4u   /* of one /24 or /64 */
 #define UNPROVEN_NEAR_MAX  16u  /* of one private or link-local network: a site comes up at once */
 #define UNPROVEN_LOCAL_MAX 256u /* of loopback */
-#define HANDSHAKES_RATE    50u  /* a second */
+#define HANDSHAKES_RATE    50u  /* a second, or as many as it may have links */
 #define HANDSHAKES_BURST   16u
 #define HANDSHAKE_MS       5000u
 #define DIAL_MS            8000u

@@ -285,9 +285,17 @@ void net_dial(struct host *h, const struct addr *addr, uint32_t op)
 }
 
 /* ---- admission ---- */
+/* A handshake costs a good part of a millisecond: a flood of them must not take a device's
+ * processor, and a verify node must be able to greet a fleet that comes up at once. */
+static uint32_t handshakes_rate(const struct host *h)
+{
+    uint32_t links = h->opt->limits->links;
+    return links > HANDSHAKES_RATE ? links : HANDSHAKES_RATE;
+}
+
 static bool take_token(struct host *h)
 {
-    const usec cost = SEC / HANDSHAKES_RATE;
+    const usec cost = SEC / handshakes_rate(h);
     struct net *n = &h->net;
     usec now = host_now(h);
     n->tokens_us += now - n->tokens_at;
@@ -348,7 +356,7 @@ static void accept_one(struct listener *l)
     if (!take_token(h)) {
         l->waiting = true;
         uv_update_time(&h->loop);
-        int r = uv_timer_start(&h->net.admit, on_admit, 1000u / HANDSHAKES_RATE, 0);
+        int r = uv_timer_start(&h->net.admit, on_admit, 1000u / handshakes_rate(h), 0);
         assert(r == 0);
         return;
     }
