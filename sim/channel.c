@@ -9,7 +9,7 @@
 #include "fleet.h"
 #include "fwswarm/link.h"
 #include "fwswarm/wire.h"
-#include "line.h"
+#include "net_links.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -263,7 +263,7 @@ void channel_read(struct world *w, uint32_t parcel)
         e = link_next_message(&plain, &msg);
         last = e == E_OK && msg.n > 0 ? msg : last;
     }
-    const uint8_t *head = p->long_head != NONE ? pool_at(&w->net.heads, p->long_head) : p->head;
+    const uint8_t *head = parcel_head(w, p);
     uint32_t n = p->head_len + (p->has_body ? p->body.len : 0);
     if (e != E_OK || used != b->len)
         check_failed(w, node, "a record does not open: %s", err_text(e));

@@ -16,7 +16,7 @@
 #define NOT_LATE     (2 * SEC) /* the shortest deadline of a request */
 #define FORGOTTEN    (1200 * SEC)
 #define CANCELS_MAX  8u /* of one link at once */
-#define CREDIT_EVERY 16u
+#define CREDIT_EVERY 64u
 #define SERVED_LEAST 4u /* neighbours at once, when so many want something */
 #define STARVED_TIME (30 * SEC)
 #define ASKS_FIRST   8u
@@ -350,11 +350,12 @@ static void claims_piece(struct world *w, uint32_t node, const struct judge_slot
 static void claims_map(struct world *w, uint32_t node, const struct judge_slot *s, uint32_t first,
                        struct bytes map)
 {
-    for (uint32_t i = 0; i < map.n * 8; i++) {
-        if (map.p[i / 8] == 0)
-            i |= 7; /* nothing in this byte */
-        else if (bit_test(map.p, i))
-            claims_piece(w, node, s, first + i);
+    for (size_t i = 0; i < map.n; i++) {
+        uint32_t byte = map.p[i];
+        for (uint32_t bit = 0; byte != 0; bit++, byte = byte << 1 & 0xffu) {
+            if ((byte & 0x80u) != 0)
+                claims_piece(w, node, s, first + (uint32_t)i * 8 + bit);
+        }
     }
 }
 

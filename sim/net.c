@@ -26,12 +26,15 @@
 #define NAME_BITS       21u /* of slot and side, plus one */
 /* What the kernel takes of a link beyond what it can send now, as the real host sets it. */
 #define NOTSENT_LOWAT (128u * 1024u)
+#define CORE_LINES    6u
+#define CREDIT_WAITED 4096u /* less of it comes with the core's next event */
 
 void net_init(struct net *net)
 {
     pool_init(&net->links, sizeof(struct wire_link));
     pool_init(&net->parcels, sizeof(struct parcel));
-    pool_init(&net->heads, HEAD_MAX);
+    pool_init(&net->heads, HEAD_SOME);
+    pool_init(&net->long_heads, HEAD_MAX);
 }
 
 /* ---- names and life of links ---- */
@@ -163,6 +166,29 @@ void end_up(struct world *w, uint32_t slot, unsigned side)
 
 /* ---- parcels ---- */
 
+/* Where a head lies that has no room in its parcel. */
+static struct pool *heads_for(struct world *w, uint32_t len)
+{
+    return len <= HEAD_SOME ? &w->net.heads : &w->net.long_heads;
+}
+
+const uint8_t *parcel_head(struct world *w, const struct parcel *p)
+{
+    return p->long_head != NONE ? pool_at(heads_for(w, p->head_len), p->long_head) : p->head;
+}
+
+static void head_put(struct world *w, struct parcel *p, const uint8_t *head, uint32_t len)
+{
+    uint8_t *to = p->head;
+    p->head_len = (uint16_t)len;
+    if (len > HEAD_INLINE) {
+        struct pool *heads = heads_for(w, len);
+        p->long_head = pool_take(heads);
+        to = pool_at(heads, p->long_head);
+    }
+    memcpy(to, head, len);
+}
+
 void parcels_push(struct world *w, struct parcels *list, uint32_t i)
 {
     parcel_at(w, i)->next = NONE;
@@ -205,7 +231,7 @@ void parcel_free(struct world *w, uint32_t i)
 {
     struct parcel *p = parcel_at(w, i);
     if (p->long_head != NONE)
-        pool_give(&w->net.heads, p->long_head);
+        pool_give(heads_for(w, p->head_len), p->long_head);
     blob_drop(p->body.blob);
     p->body.blob = NULL;
     if (channel_on(w))
@@ -297,10 +323,7 @@ bool net_send(struct world *w, uint32_t node, uint32_t link, const uint8_t *head
     struct parcel *p = parcel_at(w, i);
     p->wire = wire_size(w, e, len);
     p->credit = credit;
-    p->head_len = (uint16_t)head_len;
-    if (head_len > HEAD_INLINE)
-        p->long_head = pool_take(&w->net.heads);
-    memcpy(p->long_head != NONE ? pool_at(&w->net.heads, p->long_head) : p->head, head, head_len);
+    head_put(w, p, head, head_len);
     if (body != NULL) {
         p->has_body = true;
         p->body = *body;
@@ -326,23 +349,26 @@ void net_unsent(struct world *w, uint32_t node, uint32_t link, uint32_t credit)
     mark_dirty(w, e, slot, side);
 }
 
-/* Credit for what the kernel has taken: all but what is too much for it. */
-static void give_credit(struct world *w, uint32_t slot, unsigned side)
+/* Credit for what the kernel has taken: all but what is too much for it.  True when it is so much,
+ * or the queue was so long, that the core may have waited for it. */
+static bool give_credit(struct world *w, uint32_t slot, unsigned side)
 {
     struct wire_link *l = link_at(w, slot);
     struct end *e = &l->end[side];
     uint32_t keep = e->unsent > NOTSENT_LOWAT ? e->unsent - NOTSENT_LOWAT : 0;
     if (e->state != END_UP || e->queued <= keep)
-        return;
+        return false;
     struct event ev = {.type = EV_SENT, .link = link_name(l, slot, side)};
     ev.sent.bytes = e->queued - keep;
+    bool waits = ev.sent.bytes >= CREDIT_WAITED || e->queued >= w->node[e->node].limits->window;
     e->queued = keep;
     world_give(w, e->node, &ev);
+    return waits;
 }
 
 bool net_flush(struct world *w, uint32_t node)
 {
-    uint64_t before = w->steps;
+    bool waits = false;
     for (size_t i = 0; i < w->net.dirties; i++) {
         uint32_t slot = w->net.dirty[i] / 2, side = w->net.dirty[i] % 2;
         struct end *e = &link_at(w, slot)->end[side];
@@ -350,11 +376,11 @@ bool net_flush(struct world *w, uint32_t node)
         if (channel_on(w))
             channel_seal(w, slot, side);
         if (e->node == node)
-            give_credit(w, slot, side);
+            waits = give_credit(w, slot, side) || waits;
         link_unref(w, slot);
     }
     w->net.dirties = 0;
-    return w->steps > before;
+    return waits;
 }
 
 /* ---- closing ---- */
@@ -506,7 +532,7 @@ static void left(struct world *w, uint32_t i)
     else
         parcel_depart(w, i);
     if (e->queued > 0 && !e->dirty && e->state == END_UP) {
-        give_credit(w, slot, side);
+        (void)give_credit(w, slot, side);
         world_drain(w, e->node);
     }
     link_unref(w, slot);
@@ -540,8 +566,7 @@ static void deliver_data(struct world *w, uint32_t i)
     if (channel_on(w))
         channel_read(w, i);
     struct event ev = {.type = EV_MSG, .link = link_name(l, p->link, !p->side)};
-    const uint8_t *head = p->long_head != NONE ? pool_at(&w->net.heads, p->long_head) : p->head;
-    ev.msg.head = bytes_of(head, p->head_len);
+    ev.msg.head = bytes_of(parcel_head(w, p), p->head_len);
     if (p->has_body) {
         ev.msg.body = &p->body;
         ev.msg.body_len = p->body.len;
@@ -674,26 +699,36 @@ void net_tick(struct world *w, const struct tick *t)
 }
 
 /* Memory is slow beside all this: at ten thousand nodes nearly every tick looks at what no cache
- * holds.  Two ticks ahead what it names is fetched, one ahead what that points to. */
+ * holds.  Three ticks ahead the node is fetched, two ahead what waits in its queue, one ahead what
+ * that names and what every event looks at in a core. */
 void net_prefetch(const struct world *w, const struct tick *t, unsigned ahead)
 {
+    const struct parcel *p = NULL;
     if (t->kind == TICK_ARRIVE || t->kind == TICK_PLACE) {
-        const struct parcel *p = parcel_at(w, t->a);
-        __builtin_prefetch(ahead > 0 ? (const void *)p : link_at(w, p->link));
-        return;
+        p = parcel_at(w, t->a);
+    } else if (t->kind == TICK_LEFT || t->kind == TICK_DELIVER) {
+        const struct sim_node *n = &w->node[t->a];
+        const struct pipe *q = t->kind == TICK_LEFT ? &n->up : &n->down;
+        if (ahead == 3) {
+            __builtin_prefetch(q);
+            __builtin_prefetch(&n->core);
+            return;
+        }
+        p = q->first != NONE ? parcel_at(w, q->first) : NULL;
+        for (unsigned i = 0; i < CORE_LINES && ahead == 1 && t->kind == TICK_DELIVER; i++)
+            __builtin_prefetch((const uint8_t *)n->core + i * 64);
     }
-    if (t->kind != TICK_LEFT && t->kind != TICK_DELIVER)
+    if (p == NULL)
         return;
-    const struct sim_node *n = &w->node[t->a];
-    const struct pipe *q = t->kind == TICK_LEFT ? &n->up : &n->down;
-    if (ahead > 0) {
-        __builtin_prefetch(q);
-        return;
+    if (ahead > 1) {
+        __builtin_prefetch(p);
+        __builtin_prefetch((const uint8_t *)p + 64);
+    } else {
+        const struct wire_link *l = link_at(w, p->link);
+        __builtin_prefetch(l);
+        __builtin_prefetch(&l->end[!p->side].queued);
+        __builtin_prefetch(&l->way);
     }
-    if (q->first != NONE)
-        __builtin_prefetch(parcel_at(w, q->first));
-    if (t->kind == TICK_DELIVER)
-        __builtin_prefetch(n->core);
 }
 
 void net_fini(struct world *w)
@@ -705,6 +740,7 @@ void net_fini(struct world *w)
     pool_fini(&w->net.links);
     pool_fini(&w->net.parcels);
     pool_fini(&w->net.heads);
+    pool_fini(&w->net.long_heads);
     pool_fini(&w->net.casts);
     free(w->net.dirty);
 }

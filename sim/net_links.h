@@ -1,6 +1,6 @@
 /* What the parts of the network share: links, their ends, parcels.
  *
- * Private to net.c, pace.c, shake.c, probe.c and turn.c.
+ * Private to net.c, pace.c, shake.c, probe.c, turn.c and channel.c.
  *
  *   net.c    ends and names, messages out and in, closing
  *   pace.c   when what was said may go
@@ -29,6 +29,8 @@ void end_up(struct world *w, uint32_t slot, unsigned side);
 uint32_t parcel_new(struct world *w, uint32_t slot, unsigned side, enum parcel_kind kind,
                     uint32_t payload);
 void parcel_free(struct world *w, uint32_t i);
+/* The head of its message: head_len bytes. */
+const uint8_t *parcel_head(struct world *w, const struct parcel *p);
 /* It is gone; the counts of bytes say so. */
 void parcel_lost(struct world *w, uint32_t i);
 void parcels_push(struct world *w, struct parcels *list, uint32_t i);

@@ -453,8 +453,8 @@ static void wake(struct world *w, uint32_t node)
 
 static void look_ahead(const struct world *w)
 {
-    for (unsigned ahead = 0; ahead < 2; ahead++) {
-        const struct tick *t = heap_peek(&w->heap, ahead);
+    for (unsigned ahead = 1; ahead <= 3; ahead++) {
+        const struct tick *t = heap_peek(&w->heap, ahead - 1);
         if (t != NULL)
             net_prefetch(w, t, ahead);
     }

@@ -120,6 +120,7 @@ enum parcel_kind {
 };
 
 #define HEAD_INLINE 44u
+#define HEAD_SOME   144u /* news of many pieces; longer ones are few */
 /* One message in flight. */
 struct parcel {
     uint32_t next; /* in its queue */
@@ -138,7 +139,7 @@ struct parcel {
 };
 
 struct net {
-    struct pool links, parcels, heads, casts;
+    struct pool links, parcels, heads, long_heads, casts;
     uint32_t *dirty; /* ends written to since the last flush */
     size_t dirties, dirty_cap;
     uint64_t wire_sent, wire_received, wire_lost, wire_flying;
