@@ -319,8 +319,7 @@ bool ask_next(struct node *n, struct nlink *l, struct action *act, uint8_t *head
 
 static bool peers_wanted(const struct node *n)
 {
-    uint32_t target = n->lim.links / 2 < LINKS_TARGET ? n->lim.links / 2 : LINKS_TARGET;
-    if (n->links_count >= target)
+    if (n->links_count >= peers_least(n))
         return false;
     for (uint32_t i = 0; i < n->slots_top; i++) {
         if (n->slots[i].state == RELEASE_FETCHING && n->slots[i].opened)

@@ -69,7 +69,7 @@ void exchange_resolve(struct node *n, struct nlink *l, uint32_t slot)
 
 void exchange_slot_appeared(struct node *n, uint32_t slot)
 {
-    for (uint32_t i = 0; i < n->lim.links; i++) {
+    for (uint32_t i = 0; i < n->links_top; i++) {
         struct nlink *l = &n->links[i];
         if (!link_live(l))
             continue;
@@ -95,7 +95,7 @@ static void forget_blocks(struct nlink *l, uint32_t slot)
 
 void exchange_slot_gone(struct node *n, uint32_t slot)
 {
-    for (uint32_t i = 0; i < n->lim.links; i++) {
+    for (uint32_t i = 0; i < n->links_top; i++) {
         struct nlink *l = &n->links[i];
         struct stream *st = stream_of(n, i, slot);
         if (!link_live(l))
@@ -173,7 +173,7 @@ static void far_greets(struct node *n, struct nlink *l, uint32_t slot, struct by
         st->far_have = 0;
     }
     size_t size = (n->lim.pieces + 7) / 8;
-    st->bits = n->bits + ((size_t)slot * n->lim.links + link) * size;
+    st->bits = stream_bits(n, link, slot);
     memset(st->bits, 0, size);
     if (map.p != NULL) {
         memcpy(st->bits, map.p, len);
@@ -221,16 +221,16 @@ static void far_has(struct node *n, struct nlink *l, uint32_t slot, uint32_t pie
 static void far_haves(struct node *n, struct nlink *l, uint32_t slot, const struct msg_haves *m)
 {
     uint32_t pieces = n->slots[slot].geo.pieces;
-    for (uint32_t i = 0; i < m->map.n * 8; i++) {
-        if (!bits_get(m->map.p, i))
-            continue;
-        if (m->first >= pieces || i >= pieces - m->first) {
-            link_close(n, l, E_RANGE);
-            return;
+    for (uint32_t w = 0; w < (m->map.n + 7) / 8; w++) {
+        uint64_t set = bits_word(m->map, w);
+        while (set != 0) {
+            uint32_t i = w * 64 + bits_pop(&set);
+            if (m->first >= pieces || i >= pieces - m->first) {
+                link_close(n, l, E_RANGE);
+                return;
+            }
+            far_has(n, l, slot, m->first + i);
         }
-        far_has(n, l, slot, m->first + i);
-        if (!link_live(l))
-            return;
     }
 }
 

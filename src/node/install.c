@@ -232,7 +232,7 @@ static void fresh_count(const struct node *n, usec since, uint32_t *verify, uint
 {
     *verify = *peers = 0;
     *sources = 0;
-    for (uint32_t i = 0; i < n->lim.links; i++) {
+    for (uint32_t i = 0; i < n->links_top; i++) {
         const struct nlink *l = &n->links[i];
         if (!link_live(l) || l->answered == 0 || l->answered < since)
             continue;

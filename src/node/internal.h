@@ -51,7 +51,7 @@
 #define UPLOAD_SLOTS         4u
 #define UPLOAD_SLOTS_MOST    16u /* while the uplink has room */
 #define CHOKED_UPLOADS       64u /* requests of a link that is not served, each to be rejected */
-#define LINKS_TARGET         16u
+#define LINKS_LEAST          12u /* with fewer a node looks for more */
 #define HALF_OPEN_MAX        8u
 #define ASK_NONCE            16u
 
@@ -172,6 +172,13 @@ struct nlink {
     uint32_t sent_next;
     uint8_t sent_slot[SENT_RING]; /* plus one; 0 = none */
     uint32_t sent_block[SENT_RING];
+    /* What it has of the first image, and the first of its lists: most links need no more, and all
+     * that is needed lies together. */
+    struct stream stream;
+    uint8_t bits[PIECES_BITS_MAX];
+    struct offer offer;
+    struct far_open far;
+    struct msg_get get;
     /* Looked at now and then. */
     enum err close_err;
     struct addr addr;          /* as connected */
@@ -182,6 +189,7 @@ struct nlink {
     uint32_t offer_next;     /* next slot to offer while offer_due */
     uint32_t withdrawn_next; /* next withdrawal to mention */
     bool asked;
+    bool introduced; /* it was told of others */
     bool answered_joint;
     bool mismatch_told;          /* in the log, once per link */
     uint8_t my_nonce[ASK_NONCE]; /* of our question, for judging the answer and for `agree` */
@@ -309,11 +317,12 @@ struct node {
     uint32_t unchoked;   /* streams being served */
     struct slot *slots;
     struct nlink *links;
-    struct stream *streams; /* images x links */
+    /* Beyond the first, which lies in the link. */
+    struct stream *streams; /* (images - 1) x links */
     uint8_t *bits;          /* likewise, limits.pieces of them each */
     struct offer *offers;   /* likewise: the newest that each link said it holds, of each model */
-    struct far_open *far;   /* FAR_OPENS x links */
-    struct msg_get *gets;   /* PENDING_GETS x links: objects asked of us */
+    struct far_open *far;   /* (FAR_OPENS - 1) x links */
+    struct msg_get *gets;   /* (PENDING_GETS - 1) x links: objects asked of us */
     /* By link: its id or 0; when it must be looked at; whether it is awake; whether its time may
      * have changed since the last drain. */
     uint32_t *link_ids;
@@ -395,7 +404,14 @@ struct node {
 /* ---- small helpers ---- */
 static inline struct stream *stream_of(const struct node *n, uint32_t link, uint32_t slot)
 {
-    return &n->streams[(size_t)slot * n->lim.links + link];
+    return slot == 0 ? &n->links[link].stream
+                     : &n->streams[(size_t)(slot - 1) * n->lim.links + link];
+}
+static inline uint8_t *stream_bits(const struct node *n, uint32_t link, uint32_t slot)
+{
+    size_t size = (n->lim.pieces + 7) / 8;
+    return slot == 0 ? n->links[link].bits
+                     : n->bits + ((size_t)(slot - 1) * n->lim.links + link) * size;
 }
 static inline uint32_t link_index(const struct node *n, const struct nlink *l)
 {
@@ -403,15 +419,15 @@ static inline uint32_t link_index(const struct node *n, const struct nlink *l)
 }
 static inline struct offer *offer_of(const struct node *n, uint32_t link, uint32_t i)
 {
-    return &n->offers[(size_t)i * n->lim.links + link];
+    return i == 0 ? &n->links[link].offer : &n->offers[(size_t)(i - 1) * n->lim.links + link];
 }
 static inline struct far_open *far_of(const struct node *n, uint32_t link, uint32_t i)
 {
-    return &n->far[(size_t)i * n->lim.links + link];
+    return i == 0 ? &n->links[link].far : &n->far[(size_t)(i - 1) * n->lim.links + link];
 }
 static inline struct msg_get *get_of(const struct node *n, uint32_t link, uint32_t i)
 {
-    return &n->gets[(size_t)i * n->lim.links + link];
+    return i == 0 ? &n->links[link].get : &n->gets[(size_t)(i - 1) * n->lim.links + link];
 }
 static inline bool stream_live(const struct stream *s)
 {
@@ -507,6 +523,8 @@ bool peers_next_dial(struct node *n, struct action *act);
 void peers_dial_result(struct node *n, uint32_t op, struct nlink *up, enum err e);
 usec peers_deadline(const struct node *n);
 uint32_t peers_verify_wanted(const struct node *n);
+/* With fewer neighbours more are looked for. */
+uint32_t peers_least(const struct node *n);
 void peers_on_list(struct node *n, struct nlink *l, const struct msg_peers *m);
 void peers_on_want(struct node *n, struct nlink *l, const struct msg_want_peers *m);
 void peers_build_reply(struct node *n, struct nlink *l, uint32_t slot, struct wire_msg *m,

@@ -76,7 +76,7 @@ static void known_pass(struct node *n, struct nlink *from, struct nlink *to)
 /* A second link to one identity.  True when the new one must go. */
 static bool link_duplicate(struct node *n, struct nlink *l)
 {
-    for (uint32_t i = 0; i < n->lim.links; i++) {
+    for (uint32_t i = 0; i < n->links_top; i++) {
         struct nlink *o = &n->links[i];
         if (o == l || !link_live(o) || !key_equal(&o->who.node, &l->who.node))
             continue;
@@ -113,12 +113,18 @@ static bool links_crowded(const struct node *n)
     return n->links_count + n->lim.links / 16 + 1 > n->lim.links;
 }
 
+/* From when on a spare link may go.  Who was told of others needs us no more. */
+static usec spare_at(const struct nlink *l)
+{
+    return l->since + (l->introduced ? SPARE_AFTER / 4 : SPARE_AFTER);
+}
+
 static void link_make_room(struct node *n)
 {
     struct nlink *worst = NULL;
-    for (uint32_t i = 0; i < n->lim.links; i++) {
+    for (uint32_t i = 0; i < n->links_top; i++) {
         struct nlink *l = &n->links[i];
-        if (!link_spare(n, l) || n->now < l->since + SPARE_AFTER)
+        if (!link_spare(n, l) || n->now < spare_at(l))
             continue;
         if (worst == NULL || l->since < worst->since)
             worst = l;
@@ -252,7 +258,7 @@ void link_close(struct node *n, struct nlink *l, enum err e)
 
 void links_rejudge(struct node *n)
 {
-    for (uint32_t i = 0; i < n->lim.links; i++) {
+    for (uint32_t i = 0; i < n->links_top; i++) {
         struct nlink *l = &n->links[i];
         if (!link_live(l))
             continue;
@@ -628,6 +634,7 @@ static bool next_peers(struct node *n, struct nlink *l, struct action *act, uint
         } else if (st->peers_reply) {
             st->peers_reply = false;
             peers_build_reply(n, l, s, &m, scratch);
+            l->introduced = l->introduced || m.peers.list.n > 0;
         } else {
             continue;
         }
@@ -710,7 +717,7 @@ usec link_deadline(const struct node *n, const struct nlink *l)
     if (l->queued > 0 && l->drained + DRAIN_TIMEOUT < t)
         t = l->drained + DRAIN_TIMEOUT;
     if (links_crowded(n) && link_spare(n, l)) {
-        usec spare = l->since + SPARE_AFTER;
+        usec spare = spare_at(l);
         spare = spare > n->now ? spare : n->now + SEC / 4;
         t = spare < t ? spare : t;
     }

@@ -40,6 +40,8 @@ const struct limits limits_verify = {
     .withdrawals = 64,
 };
 
+#define CARVE_PAGE 4096u
+
 /* Hands out aligned parts of one block; with a NULL base it only measures. */
 struct carve {
     uint8_t *base;
@@ -54,15 +56,23 @@ static void *carve(struct carve *c, size_t n)
     return p;
 }
 
+/* What is long and mostly used at its beginning starts a page, so that it takes one and not two. */
+static void *carve_long(struct carve *c, size_t n)
+{
+    c->used = (c->used + CARVE_PAGE - 1) & ~(size_t)(CARVE_PAGE - 1);
+    return carve(c, n);
+}
+
 static void carve_slots(struct node *n, struct carve *c, const struct limits *lim)
 {
+    void *slots = carve(c, sizeof(struct slot) * lim->images);
+    if (n != NULL)
+        n->slots = slots;
     for (uint32_t i = 0; i < lim->images; i++) {
-        void *picker = carve(c, picker_size(lim));
         void *gained = carve(c, sizeof(uint16_t) * GAINED);
         void *at_peers = carve(c, (lim->pieces + 7) / 8);
         void *idle = carve(c, sizeof(uint64_t) * link_words(lim));
         if (n != NULL) {
-            n->slots[i].picker = picker;
             n->slots[i].gained = gained;
             n->slots[i].at_peers = at_peers;
             n->slots[i].idle = idle;
@@ -71,18 +81,49 @@ static void carve_slots(struct node *n, struct carve *c, const struct limits *li
     }
 }
 
-/* What is looked at for every event, side by side. */
-static void carve_index(struct node *n, struct carve *c, const struct limits *lim)
+static void carve_picker(struct node *n, struct carve *c, const struct limits *lim, uint32_t slot)
+{
+    void *picker = carve(c, picker_size(lim));
+    if (n != NULL)
+        n->slots[slot].picker = picker;
+}
+
+/* What is short, and looked at for every event. */
+static void carve_short(struct node *n, struct carve *c, const struct limits *lim)
 {
     void *awake = carve(c, sizeof(uint64_t) * link_words(lim));
     void *touched = carve(c, sizeof(uint64_t) * link_words(lim));
     void *ids = carve(c, sizeof(uint32_t) * lim->links);
     void *due = carve(c, sizeof(usec) * lim->links);
+    void *saves = carve(c, sizeof(struct save_item) * saves_most(lim));
+    void *tells = carve(c, sizeof(struct tell_item) * tells_most(lim));
+    void *withdrawals = carve(c, sizeof(struct withdrawn) * lim->withdrawals);
     if (n != NULL) {
         n->awake = awake;
         n->touched = touched;
         n->link_ids = ids;
         n->link_due = due;
+        n->saves = saves;
+        n->tells = tells;
+        n->withdrawals = withdrawals;
+    }
+}
+
+/* What belongs to links beyond the first image and the first of their lists. */
+static void carve_more(struct node *n, struct carve *c, const struct limits *lim)
+{
+    size_t more = (size_t)lim->links * (lim->images - 1);
+    void *streams = carve(c, sizeof(struct stream) * more);
+    void *bits = carve(c, (size_t)((lim->pieces + 7) / 8) * more);
+    void *offers = carve(c, sizeof(struct offer) * more);
+    void *far = carve(c, sizeof(struct far_open) * lim->links * (FAR_OPENS - 1));
+    void *gets = carve(c, sizeof(struct msg_get) * lim->links * (PENDING_GETS - 1));
+    if (n != NULL) {
+        n->streams = streams;
+        n->bits = bits;
+        n->offers = offers;
+        n->far = far;
+        n->gets = gets;
     }
 }
 
@@ -93,44 +134,28 @@ static size_t lay_out(void *mem, const struct limits *lim, struct node **out)
 {
     struct carve c = {mem, 0};
     struct node *n = carve(&c, sizeof(struct node));
-    void *saves = carve(&c, sizeof(struct save_item) * saves_most(lim));
-    void *tells = carve(&c, sizeof(struct tell_item) * tells_most(lim));
-    void *slots = carve(&c, sizeof(struct slot) * lim->images);
+    carve_short(n, &c, lim);
+    carve_slots(n, &c, lim);
     void *links = carve(&c, sizeof(struct nlink) * lim->links);
-    void *streams = carve(&c, sizeof(struct stream) * lim->links * lim->images);
-    void *bits = carve(&c, (size_t)((lim->pieces + 7) / 8) * lim->links * lim->images);
-    void *offers = carve(&c, sizeof(struct offer) * lim->links * lim->images);
-    void *far = carve(&c, sizeof(struct far_open) * lim->links * FAR_OPENS);
-    void *gets = carve(&c, sizeof(struct msg_get) * lim->links * PENDING_GETS);
     void *known = carve(&c, sizeof(struct known_entry) * lim->known);
-    void *bans = carve(&c, sizeof(struct ban) * lim->bans);
     void *table = carve(&c, sizeof(struct table_entry) * lim->announced);
-    void *ops = carve(&c, sizeof(struct store_op) * lim->store_ops);
-    void *withdrawals = carve(&c, sizeof(struct withdrawn) * lim->withdrawals);
+    carve_picker(n, &c, lim, 0);
+    void *ops = carve_long(&c, sizeof(struct store_op) * lim->store_ops);
+    void *asks = carve_long(&c, sizeof(struct ask) * asks_most(lim));
+    void *uploads = carve_long(&c, sizeof(struct upload) * uploads_most(lim));
+    void *bans = carve(&c, sizeof(struct ban) * lim->bans);
+    carve_more(n, &c, lim);
+    for (uint32_t i = 1; i < lim->images; i++)
+        carve_picker(n, &c, lim, i);
     if (n != NULL) {
         n->lim = *lim;
-        n->slots = slots;
         n->links = links;
-        n->streams = streams;
-        n->bits = bits;
-        n->offers = offers;
-        n->far = far;
-        n->gets = gets;
-        n->saves = saves;
-        n->tells = tells;
         n->ops = ops;
-        n->withdrawals = withdrawals;
+        n->asks = asks;
+        n->uploads = uploads;
         known_init(&n->known, known, lim->known);
         bans_init(&n->bans, bans, lim->bans);
         table_init(&n->table, table, lim->announced);
-    }
-    carve_index(n, &c, lim);
-    carve_slots(n, &c, lim);
-    void *asks = carve(&c, sizeof(struct ask) * asks_most(lim));
-    void *uploads = carve(&c, sizeof(struct upload) * uploads_most(lim));
-    if (n != NULL) {
-        n->asks = asks;
-        n->uploads = uploads;
     }
     if (out != NULL)
         *out = n;
@@ -319,7 +344,7 @@ static void saved(struct node *n, uint32_t batch, enum err e)
 static void stop(struct node *n)
 {
     n->stopping = true;
-    for (uint32_t i = 0; i < n->lim.links; i++) {
+    for (uint32_t i = 0; i < n->links_top; i++) {
         if (link_live(&n->links[i]))
             link_close(n, &n->links[i], E_OK);
     }

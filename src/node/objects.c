@@ -85,7 +85,7 @@ void objects_trust_changed(struct node *n)
     node_tell(n, TELL_TRUST, 0, NULL);
     links_rejudge(n);
     release_rejudge(n);
-    for (uint32_t i = 0; i < n->lim.links; i++)
+    for (uint32_t i = 0; i < n->links_top; i++)
         n->links[i].state_due = true;
     node_wake_links(n);
     wants_again(n);
@@ -178,7 +178,7 @@ enum err objects_take_withdrawal(struct node *n, struct bytes data, uint32_t ind
         node_save(n, object_id(OBJ_WITHDRAWAL, i), data);
     if (s != NULL)
         release_withdraw(n, s);
-    for (uint32_t k = 0; k < n->lim.links; k++)
+    for (uint32_t k = 0; k < n->links_top; k++)
         n->links[k].withdrawn_next = 0;
     node_wake_links(n);
     return E_OK;

@@ -14,6 +14,7 @@
 #define PEER_BYTES        19u
 #define PEERS_MAX         50u
 #define DIALLED_MIN       8u /* links of our own choice */
+#define OTHERS_DIAL       (10 * SEC)
 
 static bool fetching(const struct node *n)
 {
@@ -55,18 +56,28 @@ uint32_t peers_verify_wanted(const struct node *n)
     return f + 1 > 2 ? f + 1 : 2;
 }
 
+uint32_t peers_least(const struct node *n)
+{
+    return n->lim.links / 2 < LINKS_LEAST ? n->lim.links / 2 : LINKS_LEAST;
+}
+
+static usec others_dial_until(const struct node *n)
+{
+    return n->conf.role == ROLE_VERIFY ? 0 : n->ready_at + OTHERS_DIAL;
+}
+
+/* About 16 neighbours: half of them are of our own choice, whoever dials us, and the others have
+ * time to dial before we dial in their place. */
 static bool neighbours_wanted(const struct node *n)
 {
-    uint32_t target = n->lim.links / 2 < LINKS_TARGET ? n->lim.links / 2 : LINKS_TARGET;
-    if (n->links_count + n->dials_count < target)
+    uint32_t links = n->links_count + n->dials_count;
+    if (links < peers_least(n) && n->now >= others_dial_until(n))
         return true;
-    /* Whoever dials us must not choose all of our neighbours: some are of our own choice. */
     uint32_t own = n->dials_count,
              least = n->lim.links / 4 < DIALLED_MIN ? n->lim.links / 4 : DIALLED_MIN;
     for (uint32_t i = 0; i < n->links_top && own < least; i++)
         own += link_live(&n->links[i]) && n->links[i].dialled ? 1 : 0;
-    return n->conf.role != ROLE_VERIFY && own < least &&
-           n->links_count + n->dials_count < n->lim.links;
+    return n->conf.role != ROLE_VERIFY && own < least && links < n->lim.links;
 }
 
 /* However many neighbours there are: news comes from verify nodes.  Who lost its last one because
@@ -142,8 +153,12 @@ void peers_dial_result(struct node *n, uint32_t op, struct nlink *up, enum err e
 
 usec peers_deadline(const struct node *n)
 {
-    if (!dial_wanted(n))
-        return verify_missed(n) && n->verify_at > n->now ? n->verify_at : USEC_NEVER;
+    if (!dial_wanted(n)) {
+        usec t = verify_missed(n) && n->verify_at > n->now ? n->verify_at : USEC_NEVER;
+        usec until = others_dial_until(n);
+        bool few = n->links_count + n->dials_count < peers_least(n);
+        return few && until > n->now && until < t ? until : t;
+    }
     usec t = known_deadline(&n->known);
     return t == USEC_NEVER || t > n->now ? t : n->now + SEC / 10;
 }

@@ -263,7 +263,7 @@ static void begin_fetch(struct node *n, struct slot *s)
 
 static void announce_news(struct node *n)
 {
-    for (uint32_t i = 0; i < n->lim.links; i++) {
+    for (uint32_t i = 0; i < n->links_top; i++) {
         n->links[i].offer_due = true;
         n->links[i].offer_next = 0;
     }
@@ -612,7 +612,7 @@ static void held(struct node *n, struct slot *s)
              i, s->m.version, hex, s->bytes_origin, s->bytes_peer, s->bytes_resumed);
     release_set_state(n, s, RELEASE_HELD);
     node_tell(n, TELL_HELD, i, &s->m.digest);
-    for (uint32_t k = 0; k < n->lim.links; k++) {
+    for (uint32_t k = 0; k < n->links_top; k++) {
         if (!link_live(&n->links[k]))
             continue;
         stream_of(n, k, i)->held_due = n->links[k].who.role == ROLE_PUBLISHER;

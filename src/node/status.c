@@ -62,7 +62,7 @@ bool node_image_status(const struct node *n, uint32_t slot, struct node_image_st
 
 bool node_link_status(const struct node *n, uint32_t i, struct node_link_status *out)
 {
-    for (uint32_t k = 0; k < n->lim.links; k++) {
+    for (uint32_t k = 0; k < n->links_top; k++) {
         const struct nlink *l = &n->links[k];
         if (!link_live(l) || i-- > 0)
             continue;

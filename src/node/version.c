@@ -28,7 +28,7 @@ void version_ask_all(struct node *n)
 {
     if (n->conf.publish)
         return;
-    for (uint32_t i = 0; i < n->lim.links; i++) {
+    for (uint32_t i = 0; i < n->links_top; i++) {
         struct nlink *l = &n->links[i];
         if (l->phase != LINK_READY || l->who.role == ROLE_PUBLISHER)
             continue;

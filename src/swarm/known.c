@@ -12,6 +12,7 @@
 #define GROUP_LINKS_MAX 2u
 #define BACKOFF_MIN     (2 * SEC)
 #define BACKOFF_MAX     (300 * SEC)
+#define BACKOFF_VERIFY  (40 * SEC) /* one that is busy admits again soon */
 #define SOURCES         4u
 
 /* ---- groups ---- */
@@ -194,9 +195,10 @@ void known_down(struct known *k, struct known_entry *e, bool failed, usec now, s
     if (failed) {
         if (e->failures < UINT8_MAX)
             e->failures++;
-        wait = e->failures < 8 ? BACKOFF_MIN << (e->failures - 1) : BACKOFF_MAX;
-        if (wait > BACKOFF_MAX)
-            wait = BACKOFF_MAX;
+        usec most = e->verify ? BACKOFF_VERIFY : BACKOFF_MAX;
+        wait = e->failures < 8 ? BACKOFF_MIN << (e->failures - 1) : most;
+        if (wait > most)
+            wait = most;
     }
     /* Up to a quarter more, so that a fleet that lost one node does not come back in step. */
     e->next_dial = now + wait + rng_below(rng, (uint32_t)(wait / 4));
@@ -219,7 +221,6 @@ void bans_init(struct bans *b, struct ban *mem, uint32_t cap)
 {
     assert(cap > 0);
     *b = (struct bans){.ban = mem, .cap = cap};
-    memset(mem, 0, sizeof *mem * cap);
 }
 
 uint32_t bans_add(struct bans *b, const struct key *who, usec until)

@@ -54,6 +54,7 @@ struct bans {
     struct ban *ban;
     uint32_t cap;
 };
+/* mem: cap of them, all zeros. */
 void bans_init(struct bans *b, struct ban *mem, uint32_t cap);
 /* Keeps the longest; when full the one that ends first makes room.  Returns its index. */
 uint32_t bans_add(struct bans *b, const struct key *who, usec until);

