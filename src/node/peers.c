@@ -153,14 +153,15 @@ void peers_dial_result(struct node *n, uint32_t op, struct nlink *up, enum err e
 
 usec peers_deadline(const struct node *n)
 {
-    if (!dial_wanted(n)) {
-        usec t = verify_missed(n) && n->verify_at > n->now ? n->verify_at : USEC_NEVER;
-        usec until = others_dial_until(n);
-        bool few = n->links_count + n->dials_count < peers_least(n);
-        return few && until > n->now && until < t ? until : t;
+    usec t = USEC_NEVER, until = others_dial_until(n);
+    if (dial_wanted(n)) {
+        t = known_deadline(&n->known);
+        t = t == USEC_NEVER || t > n->now ? t : n->now + SEC / 10;
+    } else if (verify_missed(n) && n->verify_at > n->now) {
+        t = n->verify_at;
     }
-    usec t = known_deadline(&n->known);
-    return t == USEC_NEVER || t > n->now ? t : n->now + SEC / 10;
+    bool few = n->links_count + n->dials_count < peers_least(n);
+    return few && until > n->now && until < t ? until : t;
 }
 
 /* ---- lists ---- */

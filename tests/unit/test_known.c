@@ -121,6 +121,24 @@ START_TEST(failed_dials_back_off)
 }
 END_TEST
 
+/* Where a crowd came at once there is room again within the minute. */
+START_TEST(verify_nodes_are_tried_again_sooner)
+{
+    struct known k = empty();
+    struct rng rng = rng_of(2);
+    add_verify(&k, ip4(203, 0, 113, 1), KNOWN_CONFIGURED);
+    usec now = 0;
+    for (uint32_t i = 0; i < 300; i++) {
+        struct known_entry *e = known_next(&k, now, 1, &rng);
+        ck_assert_ptr_nonnull(e);
+        known_down(&k, e, true, now, &rng);
+        ck_assert(e->next_dial >= now + (i < 5 ? (2 * SEC) << i : 40 * SEC));
+        ck_assert(e->next_dial <= now + 50 * SEC);
+        now = e->next_dial;
+    }
+}
+END_TEST
+
 START_TEST(two_links_a_group)
 {
     struct known k = empty();
@@ -397,6 +415,7 @@ int main(void)
     tcase_set_timeout(t, 30);
     tcase_add_test(t, add_merges_and_refuses);
     tcase_add_test(t, failed_dials_back_off);
+    tcase_add_test(t, verify_nodes_are_tried_again_sooner);
     tcase_add_test(t, two_links_a_group);
     tcase_add_test(t, near_addresses_are_exempt);
     tcase_add_test(t, verify_nodes_first_and_no_more_than_wanted);

@@ -283,6 +283,10 @@ START_TEST(links)
     mesh_seed(m, 0, one);
     for (uint32_t i = 1; i <= 20; i++)
         device_up(m, i);
+    /* Nobody keeps a place for long who was told of others. */
+    run(m, 12 * SEC);
+    for (uint32_t i = 1; i <= 20; i++)
+        ck_assert_int_eq(state_of(m, i, one), RELEASE_HELD);
     run(m, 300 * SEC);
     for (uint32_t i = 1; i <= 20; i++)
         ck_assert_int_eq(state_of(m, i, one), RELEASE_HELD);
@@ -305,6 +309,23 @@ START_TEST(links_that_others_dialled)
     mesh_know(m, 1, 0, true);
     run(m, 10 * SEC);
     ck_assert(mesh_linked(m, 1, 0));
+    mesh_free(m);
+}
+END_TEST
+
+/* Others have time to dial before more is dialled than is of our own choice. */
+START_TEST(links_of_our_own_choice)
+{
+    struct mesh *m = mesh_make(32, 1, 20, 1);
+    m->node[1].lim.links = 32;
+    for (uint32_t i = 1; i <= 20; i++)
+        mesh_start(m, i);
+    for (uint32_t i = 2; i <= 20; i++)
+        mesh_know(m, 1, i, false);
+    run(m, 5 * SEC);
+    ck_assert_uint_eq(mesh_status(m, 1).links, 8);
+    run(m, 15 * SEC);
+    ck_assert_uint_eq(mesh_status(m, 1).links, 12);
     mesh_free(m);
 }
 END_TEST
@@ -678,6 +699,7 @@ int main(void)
     tcase_add_loop_test(t, heads_that_are_none, 0, 6);
     tcase_add_test(t, links);
     tcase_add_test(t, links_that_others_dialled);
+    tcase_add_test(t, links_of_our_own_choice);
     tcase_add_test(t, addresses);
     tcase_add_test(t, addresses_that_mean_nothing_here);
     tcase_add_test(t, announcements);
