@@ -192,7 +192,7 @@ START_TEST(credit_is_what_the_network_has)
     run_for(SEC);
     none();
     core(DEVICE)->link.queued = 4;
-    for (uint32_t i = 0; i < 16; i++) {
+    for (uint32_t i = 0; i < 64; i++) {
         say(DEVICE, near, &m);
         run_for(SEC);
     }
