@@ -72,28 +72,30 @@ struct judge_answer {
 };
 
 struct judge_node {
+    /* Looked at after every event: few cache lines. */
     bool on; /* it is up */
-    usec ready_at;
+    /* To be judged when what the event caused has been done. */
+    bool check_ready, check_credit;
+    uint32_t opened_slot, opened_blocks; /* NONE: none was */
+    uint32_t dooms;
+    usec starved_at;          /* since when one waits though there is room; USEC_NEVER */
+    uint32_t waiting, served; /* streams of neighbours that want something */
+    uint32_t sents;
+    uint32_t lent_from, lent_link;
     struct judge_slot *slot; /* limits.images */
     struct judge_op *op;     /* by the core's number */
     size_t ops_cap;
     struct judge_blame *blame;
     size_t blames, blames_cap;
     uint8_t *asked[SCN_RELEASES]; /* by block: requests that wait, on all links */
+    uint32_t doomed[JUDGE_DOOMS]; /* ends */
+    /* Looked at now and then. */
+    usec ready_at;
     struct judge_answer answer[JUDGE_ANSWERS];
     uint32_t answers;
     uint32_t stopped;         /* releases that it knows to be withdrawn, a bit each */
     uint8_t best[SCN_MODELS]; /* the newest that it took of each model */
     usec best_at[SCN_MODELS];
-    uint32_t lent_from, lent_link;
-    uint32_t sents;
-    uint32_t waiting, served; /* streams of neighbours that want something */
-    usec starved_at;          /* since when one waits though there is room; USEC_NEVER */
-    /* To be judged when what the event caused has been done. */
-    bool check_ready, check_credit;
-    uint32_t opened_slot, opened_blocks; /* NONE: none was */
-    uint32_t doomed[JUDGE_DOOMS];        /* ends */
-    uint32_t dooms;
 };
 
 struct judge {

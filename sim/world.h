@@ -210,46 +210,48 @@ struct disk {
 
 /* ---- nodes ---- */
 struct sim_node {
+    /* Looked at for every event: few cache lines. */
+    struct node *core; /* NULL while it is down */
+    usec clock;        /* what it counts beyond the world's time, modulo 2^64 */
+    const struct limits *limits;
+    struct body *lent; /* the body of the event whose drain is under way */
+    uint32_t boot;     /* counts from 1 */
+    uint32_t ends;     /* list of its link ends */
+    uint32_t links;    /* of them those that its core knows */
+    uint32_t place;    /* in place[], or NONE */
+    enum behaviour behaviour;
+    bool ready;  /* its records are loaded */
+    bool rotten; /* a block rotted on its disk: honest nodes may ban it */
+    bool gone;   /* and does not come back */
+    uint32_t spins;
+    uint32_t stores_out;
+    struct pipe up, down;
+    struct disk disk;
+    /* Who it is. */
+    void *mem;
     uint32_t group; /* in scn.group[] */
     uint32_t model; /* in scn.model[]; NONE: a verify node's */
-    uint32_t place; /* in place[], or NONE */
     uint32_t seat;  /* which of the place's */
-    enum behaviour behaviour;
     bool nat;
-    uint32_t want;     /* the release that it shall come to, in release[]; NONE: there is none */
-    bool moved;        /* it did not run that release from the start */
-    bool gone;         /* and does not come back */
-    bool rotten;       /* a block rotted on its disk: honest nodes may ban it */
-    bool shunned;      /* and one did */
-    usec clock;        /* what it counts beyond the world's time, modulo 2^64 */
-    struct node *core; /* NULL while it is down */
-    void *mem;
-    uint32_t boot; /* counts from 1 */
-    bool ready;    /* its records are loaded */
+    uint32_t want;    /* the release that it shall come to, in release[]; NONE: there is none */
+    bool moved;       /* it did not run that release from the start */
+    bool shunned;     /* its disk rotted, and an honest node banned it */
+    struct addr addr; /* as its place sees it */
+    usec accepts;     /* when the budget for handshakes of others will be whole again */
+    struct member member;
     struct signer signer;
     uint8_t cert[CERT_BYTES_MAX];
     size_t cert_len;
-    struct member member;
-    struct addr addr; /* as its place sees it */
-    usec accepts;     /* when the budget for handshakes of others will be whole again */
-    const struct limits *limits;
-    struct pipe up, down;
-    uint32_t ends;  /* list of its link ends */
-    uint32_t links; /* of them those that its core knows */
-    struct disk disk;
-    struct body *lent; /* the body of the event whose drain is under way */
     /* What it runs, as its installer left it. */
     struct digest current;
     uint64_t current_size, current_sequence;
     char current_version[VERSION_MAX + 1];
     /* What was seen of it. */
     usec held_at, confirmed_at; /* USEC_NEVER until then */
-    uint32_t spins;
     uint32_t seen_floor_root;
     uint64_t seen_floor_sequence;
     uint32_t kept_floor_root; /* what of it a crash cannot take */
     uint64_t kept_floor_sequence;
-    uint32_t stores_out;
 };
 
 /* ---- places: sites of the scenario, each as often as it says ---- */

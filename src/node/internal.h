@@ -156,6 +156,7 @@ struct nlink {
     uint32_t cancels_count;
     uint32_t cancelled; /* blocks not waited for any more, which may come all the same */
     uint32_t misses, rejects, faults, false_claims;
+    uint32_t serves; /* streams of it that are served */
     uint32_t stores; /* stores under way with its bytes */
     uint32_t gets_count;
     uint32_t far_count;
@@ -312,9 +313,10 @@ struct node {
     struct log *log;
     bool started, loaded, stopping;
     bool stir; /* more than blocks moved: storage, dialling and every time are looked at again */
-    bool installer_runs; /* told to, and not answered */
-    bool held_back;      /* blocks wait because enough is queued already */
-    uint32_t unchoked;   /* streams being served */
+    bool installer_runs;  /* told to, and not answered */
+    bool held_back;       /* blocks wait because enough is queued already */
+    uint32_t unchoked;    /* streams being served */
+    uint32_t wants_count; /* places of wants[] in use */
     struct slot *slots;
     struct nlink *links;
     /* Beyond the first, which lies in the link. */

@@ -139,15 +139,23 @@ static bool place_free(const struct node *n)
             n->now >= n->busy_at + WIDEN_AFTER && n->now >= n->widened_at + WIDEN_PAUSE);
 }
 
+/* A turn begins or ends. */
+static void turn(struct node *n, uint32_t link, struct stream *st, bool serve)
+{
+    assert(st->unchoked != serve);
+    st->unchoked = serve;
+    st->turned = n->now;
+    n->unchoked = serve ? n->unchoked + 1 : n->unchoked - 1;
+    n->links[link].serves = serve ? n->links[link].serves + 1 : n->links[link].serves - 1;
+}
+
 static void serve(struct node *n, uint32_t link, uint32_t slot)
 {
     struct stream *st = stream_of(n, link, slot);
     if (n->unchoked >= UPLOAD_SLOTS)
         n->widened_at = n->now;
-    st->unchoked = true;
-    st->turned = n->now;
+    turn(n, link, st, true);
     st->served = 0;
-    n->unchoked++;
     link_wake(n, &n->links[link], WAKE_ALL);
 }
 
@@ -157,12 +165,10 @@ void upload_plan(struct node *n)
     uint64_t value = 0;
     bool waiting = find_deprived(n, &link, &slot, &value);
     for (uint32_t i = 0; i < n->links_top && n->unchoked > 0; i++) {
-        for (uint32_t s = 0; s < n->slots_top; s++) {
+        for (uint32_t s = 0; s < n->slots_top && n->links[i].serves > 0; s++) {
             struct stream *st = stream_of(n, i, s);
             if (st->unchoked && (!st->far_want || (waiting && idle(n, i, st)))) {
-                st->unchoked = false;
-                st->turned = n->now;
-                n->unchoked--;
+                turn(n, i, st, false);
                 link_wake(n, &n->links[i], WAKE_ALL);
             }
         }
@@ -195,19 +201,15 @@ static void rotate(struct node *n, const struct nlink *l, uint32_t slot, struct 
     bool crowd = n->unchoked > UPLOAD_SLOTS && n->now < n->busy_at + WIDEN_AFTER;
     if (!find_deprived(n, &link, &s, &value) || (value > deprivation(n, slot, st) && !crowd))
         return;
-    st->unchoked = false;
-    st->turned = n->now;
-    n->unchoked--;
+    turn(n, link_index(n, l), st, false);
     upload_plan(n);
 }
 
 void upload_stream_gone(struct node *n, struct nlink *l, uint32_t slot)
 {
     struct stream *st = stream_of(n, link_index(n, l), slot);
-    if (st->unchoked) {
-        st->unchoked = false;
-        n->unchoked--;
-    }
+    if (st->unchoked)
+        turn(n, link_index(n, l), st, false);
     for (uint32_t left = l->uploads_count; left > 0; left--) {
         struct upload u = upload_pop(n, l);
         if (u.slot != slot)
@@ -612,7 +614,7 @@ static bool queue_short(struct node *n)
 usec upload_deadline(const struct node *n, const struct nlink *l)
 {
     usec t = USEC_NEVER;
-    for (uint32_t s = 0; s < n->slots_top && l->uploads_count == 0; s++) {
+    for (uint32_t s = 0; s < n->slots_top && l->serves > 0 && l->uploads_count == 0; s++) {
         const struct stream *st = stream_of(n, link_index(n, l), s);
         usec at = idle_at(l, st);
         if (st->unchoked && at > n->now && at < t)

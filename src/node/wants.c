@@ -63,6 +63,7 @@ static void want(struct node *n, struct nlink *l, uint8_t kind, uint32_t number,
     struct want *w = want_place(n, link_index(n, l));
     if (w == NULL)
         return;
+    n->wants_count += w->kind == 0;
     *w = (struct want){.kind = kind,
                        .number = number,
                        .id = *id,
@@ -192,12 +193,18 @@ static void ask_next_for_stop(struct node *n, uint32_t after, const struct diges
     }
 }
 
+static void want_free(struct node *n, struct want *w)
+{
+    w->kind = 0;
+    n->wants_count--;
+}
+
 /* w ended without its object.  Who answered, and not with what it claimed, was not truthful; who
  * did not answer may have been. */
 static void want_failed(struct node *n, struct want *w, bool answered)
 {
     struct want was = *w;
-    w->kind = 0;
+    want_free(n, w);
     n->want_turn = was.link + 1;
     discredit(n, &n->links[was.link], was.kind, &was.id);
     if (was.kind == KIND_WITHDRAWAL && !answered)
@@ -220,7 +227,7 @@ void want_over(struct node *n, struct nlink *l, uint8_t kind, uint32_t number,
     struct want *w = want_find(n, kind, number, id);
     if (w != NULL && &n->links[w->link] == l) {
         if (right)
-            w->kind = 0;
+            want_free(n, w);
         else
             want_failed(n, w, true);
     }
@@ -246,7 +253,7 @@ void wants_link_gone(struct node *n, uint32_t link)
 
 void wants_time(struct node *n)
 {
-    for (uint32_t i = 0; i < WANTS; i++) {
+    for (uint32_t i = 0; i < WANTS && n->wants_count > 0; i++) {
         struct want *w = &n->wants[i];
         if (w->kind == 0 || n->now < w->deadline)
             continue;
@@ -261,7 +268,7 @@ void wants_time(struct node *n)
 usec wants_deadline(const struct node *n)
 {
     usec t = USEC_NEVER;
-    for (uint32_t i = 0; i < WANTS; i++) {
+    for (uint32_t i = 0; i < WANTS && n->wants_count > 0; i++) {
         if (n->wants[i].kind != 0 && n->wants[i].deadline < t)
             t = n->wants[i].deadline;
     }
@@ -274,7 +281,7 @@ bool wants_next(struct node *n, struct nlink *l, struct action *act, uint8_t *he
 {
     uint32_t under_way = 0;
     struct want *next = NULL;
-    for (uint32_t i = 0; i < WANTS; i++) {
+    for (uint32_t i = 0; i < WANTS && n->wants_count > 0; i++) {
         struct want *w = &n->wants[i];
         if (w->kind == 0 || &n->links[w->link] != l)
             continue;
