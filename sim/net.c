@@ -715,7 +715,8 @@ void net_prefetch(const struct world *w, const struct tick *t, unsigned ahead)
             return;
         }
         p = q->first != NONE ? parcel_at(w, q->first) : NULL;
-        for (unsigned i = 0; i < CORE_LINES && ahead == 1 && t->kind == TICK_DELIVER; i++)
+        bool core = ahead == 1 && t->kind == TICK_DELIVER && n->core != NULL;
+        for (unsigned i = 0; i < CORE_LINES && core; i++)
             __builtin_prefetch((const uint8_t *)n->core + i * 64);
     }
     if (p == NULL)
