@@ -84,8 +84,8 @@ START_TEST(resume_after_a_stop)
     run_until(all, 2, 20, actor_state(&a) == RELEASE_HELD);
     check_image(&a);
     ck_assert(node_image_status(a.host->node, 0, &st));
-    ck_assert_uint_ge(st.bytes_resumed, (uint64_t)had * BLOCK_LEN);
-    /* What was kept is not fetched again; the last block is shorter than it is counted. */
+    /* What was kept is not fetched again.  The last block, which is short, may be among it. */
+    ck_assert_uint_ge(st.bytes_resumed, (uint64_t)(had - 1) * BLOCK_LEN + RIG_IMAGE % BLOCK_LEN);
     ck_assert_uint_le(st.bytes_resumed + st.bytes_origin, RIG_IMAGE + BLOCK_LEN);
     actor_stop(&a, all, 2);
     actor_stop(&v, all, 1);
