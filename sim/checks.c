@@ -143,9 +143,11 @@ void check_action(struct world *w, uint32_t node, const struct action *act, cons
     case ACT_CAST:
         judge_casts(w, node, bytes_of(head, act->head_len));
         return;
+    case ACT_CLOSE:
+        judge_closes(w, node, act->link);
+        return;
     case ACT_DIAL:
     case ACT_SEND:
-    case ACT_CLOSE:
     case ACT_CHECK:
         return;
     }

@@ -149,6 +149,8 @@ bool judge_is_blamed(const struct world *w, uint32_t node, uint32_t far);
 /* ---- judge_link.c ---- */
 void judge_up(struct world *w, uint32_t node, const struct event *ev);
 void judge_down(struct world *w, uint32_t node, const struct event *ev);
+/* The core gave a link up, and hears of it later. */
+void judge_closes(struct world *w, uint32_t node, uint32_t link);
 void judge_heard(struct world *w, uint32_t node, const struct event *ev);
 void judge_says(struct world *w, uint32_t node, uint32_t link, const struct wire_msg *m,
                 const struct body *body);

@@ -227,6 +227,13 @@ void judge_up(struct world *w, uint32_t node, const struct event *ev)
     memset(e->open, JUDGE_NONE, sizeof(e->open));
 }
 
+void judge_closes(struct world *w, uint32_t node, uint32_t link)
+{
+    struct judge_end *e = end_of(w, node, link);
+    if (e != NULL)
+        drop_all(w, e);
+}
+
 void judge_down(struct world *w, uint32_t node, const struct event *ev)
 {
     struct judge_end *e = ev->link != 0 ? end_of(w, node, ev->link) : NULL;

@@ -70,6 +70,21 @@ START_TEST(what_came_is_asked_of_nobody_else)
 }
 END_TEST
 
+/* A core hears later that a link which it gave up is gone. */
+START_TEST(nothing_is_asked_on_a_link_given_up)
+{
+    uint32_t near, far, other, back;
+    fetch_from_two(&near, &far, &other, &back);
+    ask(DEVICE, near, MSG_request, 5);
+    ask(DEVICE, other, MSG_request, 5);
+    struct action a = {.type = ACT_CLOSE, .link = other};
+    check_action(w, DEVICE, &a, NULL);
+    send_span(ORIGIN, far, false, 5);
+    run_for(SEC);
+    none();
+}
+END_TEST
+
 /* The first request was late and is not to be taken back; the second is. */
 START_TEST(what_was_asked_twice_is_taken_back)
 {
@@ -230,6 +245,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, requests_make_sense);
     tcase_add_test(t, what_came_is_asked_of_nobody_else);
+    tcase_add_test(t, nothing_is_asked_on_a_link_given_up);
     tcase_add_test(t, what_was_asked_twice_is_taken_back);
     tcase_add_test(t, who_sent_a_bad_block_is_left_alone);
     tcase_add_test(t, garbage_costs_one_window);
