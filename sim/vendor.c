@@ -138,6 +138,9 @@ void vendor_look(struct world *w, uint32_t release, uint32_t tries)
         return;
     bool again = n->core == NULL || n->boot != r->taker_boot;
     uint32_t slot = again || r->adopted ? NONE : find_slot(w, r->taker, r);
+    /* What was there before leaves first, and would take the image with it. */
+    if (slot != NONE && n->disk.slot[slot].leaving > 0)
+        slot = NONE;
     if (slot != NONE) {
         struct node_image_status st;
         r->taken = node_image_status(n->core, slot, &st) && has_image(st.state);
