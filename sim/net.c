@@ -26,8 +26,7 @@
 #define NAME_BITS       21u /* of slot and side, plus one */
 /* What the kernel takes of a link beyond what it can send now, as the real host sets it. */
 #define NOTSENT_LOWAT (128u * 1024u)
-#define CORE_LINES    6u
-#define CREDIT_WAITED 4096u /* less of it comes with the core's next event */
+#define CORE_LINES    6u /* of a core, looked at for every event */
 
 void net_init(struct net *net)
 {
@@ -349,26 +348,23 @@ void net_unsent(struct world *w, uint32_t node, uint32_t link, uint32_t credit)
     mark_dirty(w, e, slot, side);
 }
 
-/* Credit for what the kernel has taken: all but what is too much for it.  True when it is so much,
- * or the queue was so long, that the core may have waited for it. */
-static bool give_credit(struct world *w, uint32_t slot, unsigned side)
+/* Credit for what the kernel has taken: all but what is too much for it. */
+static void give_credit(struct world *w, uint32_t slot, unsigned side)
 {
     struct wire_link *l = link_at(w, slot);
     struct end *e = &l->end[side];
     uint32_t keep = e->unsent > NOTSENT_LOWAT ? e->unsent - NOTSENT_LOWAT : 0;
     if (e->state != END_UP || e->queued <= keep)
-        return false;
+        return;
     struct event ev = {.type = EV_SENT, .link = link_name(l, slot, side)};
     ev.sent.bytes = e->queued - keep;
-    bool waits = ev.sent.bytes >= CREDIT_WAITED || e->queued >= w->node[e->node].limits->window;
     e->queued = keep;
     world_give(w, e->node, &ev);
-    return waits;
 }
 
 bool net_flush(struct world *w, uint32_t node)
 {
-    bool waits = false;
+    uint64_t before = w->steps;
     for (size_t i = 0; i < w->net.dirties; i++) {
         uint32_t slot = w->net.dirty[i] / 2, side = w->net.dirty[i] % 2;
         struct end *e = &link_at(w, slot)->end[side];
@@ -376,11 +372,11 @@ bool net_flush(struct world *w, uint32_t node)
         if (channel_on(w))
             channel_seal(w, slot, side);
         if (e->node == node)
-            waits = give_credit(w, slot, side) || waits;
+            give_credit(w, slot, side);
         link_unref(w, slot);
     }
     w->net.dirties = 0;
-    return waits;
+    return w->steps > before;
 }
 
 /* ---- closing ---- */
@@ -532,7 +528,7 @@ static void left(struct world *w, uint32_t i)
     else
         parcel_depart(w, i);
     if (e->queued > 0 && !e->dirty && e->state == END_UP) {
-        (void)give_credit(w, slot, side);
+        give_credit(w, slot, side);
         world_drain(w, e->node);
     }
     link_unref(w, slot);

@@ -20,8 +20,8 @@ bool net_send(struct world *w, uint32_t node, uint32_t link, const uint8_t *head
               const struct body *body, uint32_t credit);
 /* Nothing is sent, and the credit comes back: the disk could not read what was to go. */
 void net_unsent(struct world *w, uint32_t node, uint32_t link, uint32_t credit);
-/* At the end of a drain of this node: credit for what the kernel has taken.  True when the core may
- * have waited for it, and wants to be drained again. */
+/* At the end of a drain of this node: credit for what the kernel has taken.  True when some was
+ * given, so that the core wants to be drained again. */
 bool net_flush(struct world *w, uint32_t node);
 bool net_close(struct world *w, uint32_t node, uint32_t link, enum err err);
 /* A node's machine loses power: it says nothing any more, and forgets all its links. */

@@ -188,7 +188,6 @@ void host_install_begin(struct host *h, uint32_t slot, const struct digest *dige
     assert(!h->install.busy); /* the core waits for the end of what it began */
     bool known = node_image_status(h->node, slot, &st);
     assert(known); /* the core has just named it */
-    (void)known;
     h->install.busy = true;
     h->install.slot = slot;
     h->install.want = *digest;
