@@ -191,6 +191,33 @@ static bool slot_gives(const struct world *w, uint32_t node, uint32_t slot)
            judge_in_use(st.state);
 }
 
+static bool still_fetching(const struct world *w, uint32_t node, uint8_t release)
+{
+    const struct judge_node *n = judge_of(w, node);
+    for (uint32_t i = 0; i < w->node[node].limits->images; i++) {
+        struct node_image_status st;
+        if (n->slot[i].release == release && node_image_status(w->node[node].core, i, &st) &&
+            digest_equal(&st.manifest->id, &w->release[release].manifest.id))
+            return st.state == RELEASE_FETCHING;
+    }
+    return false;
+}
+
+/* Of these slots of ours, those that the other still has to be served of: by one that means harm
+ * enough may have been taken, and of one that is whole or went without a word nothing is heard. */
+static uint32_t slots_owed(const struct world *w, uint32_t node, uint32_t far, uint32_t slots)
+{
+    uint32_t owed = 0;
+    if (!judged(w, far) || w->node[far].core == NULL)
+        return 0;
+    for (uint32_t i = 0; i < w->node[node].limits->images; i++) {
+        uint8_t release = judge_of(w, node)->slot[i].release;
+        if ((slots >> i & 1) != 0 && release != JUDGE_NONE && still_fetching(w, far, release))
+            owed |= 1u << i;
+    }
+    return owed;
+}
+
 void judge_starved(struct world *w, uint32_t node)
 {
     struct judge_node *n = judge_of(w, node);
@@ -202,7 +229,8 @@ void judge_starved(struct world *w, uint32_t node)
         giving |= slot_gives(w, node, i) ? 1u << i : 0;
     for (uint32_t id = w->node[node].ends; id != NONE; id = net_end_next(w, id)) {
         const struct judge_end *e = end_at(w, node, id);
-        if (e == NULL || (e->wants & e->greeted & ~(uint32_t)e->serves & giving) == 0)
+        uint32_t waits = e != NULL ? e->wants & e->greeted & ~(uint32_t)e->serves & giving : 0;
+        if (waits == 0 || slots_owed(w, node, e->far, waits) == 0)
             continue;
         check_failed(w, node, "serves %u neighbours while node %u waits", n->served, e->far);
         return;
@@ -550,18 +578,6 @@ void judge_casts(struct world *w, uint32_t node, struct bytes head)
 }
 
 /* ---- after a drain ---- */
-
-static bool still_fetching(const struct world *w, uint32_t node, uint8_t release)
-{
-    const struct judge_node *n = judge_of(w, node);
-    for (uint32_t i = 0; i < w->node[node].limits->images; i++) {
-        struct node_image_status st;
-        if (n->slot[i].release == release && node_image_status(w->node[node].core, i, &st) &&
-            digest_equal(&st.manifest->id, &w->release[release].manifest.id))
-            return st.state == RELEASE_FETCHING;
-    }
-    return false;
-}
 
 void judge_cancels(struct world *w, uint32_t node)
 {

@@ -14,6 +14,7 @@
 #include "line.h"
 
 #include "address.h"
+#include "net_links.h"
 #include "weather.h"
 
 #include <assert.h>
@@ -104,16 +105,47 @@ static uint32_t pass_first(struct world *w, const struct tick *t, struct pipe *q
     return i;
 }
 
+/* The line of its place that a parcel passes on its way out, or NULL. */
+static struct pipe *way_out(struct world *w, const struct parcel *p)
+{
+    const struct wire_link *l = link_at(w, p->link);
+    uint32_t place = w->node[l->end[p->side].node].place;
+    return !l->near && place != NONE && w->place[place].up.rate > 0 ? &w->place[place].up : NULL;
+}
+
 void line_send(struct world *w, uint32_t parcel)
 {
     const struct parcel *p = parcel_at(w, parcel);
     uint32_t node = link_at(w, p->link)->end[p->side].node;
+    struct pipe *out = way_out(w, p);
+    if (out != NULL)
+        out->ahead += p->wire;
     enter(w, node, &w->node[node].up, parcel, TICK_LEFT);
+}
+
+usec line_ahead(const struct world *w, uint32_t place)
+{
+    const struct pipe *p = &w->place[place].up;
+    usec free = p->free > w->now ? p->free : w->now;
+    return p->rate > 0 ? free + p->ahead * SEC / p->rate : 0;
+}
+
+static void leave(struct world *w, uint32_t parcel)
+{
+    const struct parcel *p = parcel_at(w, parcel);
+    struct pipe *out = way_out(w, p);
+    if (out != NULL) {
+        assert(out->ahead >= p->wire);
+        out->ahead -= p->wire;
+    }
 }
 
 uint32_t line_left(struct world *w, const struct tick *t)
 {
-    return pass_first(w, t, &w->node[t->a].up);
+    uint32_t i = pass_first(w, t, &w->node[t->a].up);
+    if (i != NONE)
+        leave(w, i);
+    return i;
 }
 
 void line_arrive(struct world *w, uint32_t parcel)
@@ -128,20 +160,34 @@ uint32_t line_delivered(struct world *w, const struct tick *t)
     return pass_first(w, t, &w->node[t->a].down);
 }
 
-void line_clear(struct world *w, struct pipe *q, void (*drop)(struct world *, uint32_t))
+static void clear(struct world *w, struct pipe *q, void (*drop)(struct world *, uint32_t))
 {
     uint32_t i = q->first;
     *q = (struct pipe){.rate = q->rate,
                        .free = w->now,
                        .first = NONE,
                        .last = NONE,
-                       .turn = NONE,
+                       .turn = q->turn,
+                       .turn_last = q->turn_last,
+                       .looks = q->looks,
                        .epoch = q->epoch + 1};
     while (i != NONE) {
         uint32_t next = parcel_at(w, i)->next;
         drop(w, i);
         i = next;
     }
+}
+
+static void drop_left(struct world *w, uint32_t parcel)
+{
+    leave(w, parcel);
+    parcel_free(w, parcel);
+}
+
+void line_clear(struct world *w, uint32_t node)
+{
+    clear(w, &w->node[node].up, drop_left);
+    clear(w, &w->node[node].down, parcel_lost);
 }
 
 /* ---- between the nodes ---- */
@@ -152,13 +198,12 @@ void line_depart(struct world *w, uint32_t parcel, usec t)
     struct wire_link *l = link_at(w, p->link);
     struct end *e = &l->end[p->side];
     uint32_t far = l->end[!p->side].node;
-    struct place *out = NULL, *in = NULL;
-    if (!l->near && w->node[e->node].place != NONE)
-        out = &w->place[w->node[e->node].place];
+    struct pipe *out = way_out(w, p);
+    struct place *in = NULL;
     if (!l->near && w->node[far].place != NONE)
         in = &w->place[w->node[far].place];
-    if (out != NULL && out->up.rate > 0)
-        t = line_pass(&out->up, t, p->wire);
+    if (out != NULL)
+        t = line_pass(out, t, p->wire);
     t += l->way + weather_delay(w, e->node, far);
     if (t < e->arrival)
         t = e->arrival;

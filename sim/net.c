@@ -97,6 +97,13 @@ bool end_is_over(const struct end *e)
     return e->state == END_NONE || e->state == END_CLOSED;
 }
 
+/* To its core the link is gone. */
+static void known_no_more(struct world *w, const struct end *e)
+{
+    if (e->state == END_UP || e->state == END_CLOSING)
+        w->node[e->node].links--;
+}
+
 void end_close(struct world *w, uint32_t slot, unsigned side)
 {
     struct end *e = &link_at(w, slot)->end[side];
@@ -108,8 +115,7 @@ void end_close(struct world *w, uint32_t slot, unsigned side)
         w->node[e->node].ends = e->next;
     if (e->next != NONE)
         end_at(w, e->next)->prev = e->prev;
-    if (e->state == END_UP || e->state == END_CLOSING)
-        w->node[e->node].links--;
+    known_no_more(w, e);
     e->state = END_CLOSED;
     link_at(w, slot)->refs++;
     for (uint32_t i = parcels_pop(w, &e->wait); i != NONE; i = parcels_pop(w, &e->wait))
@@ -384,12 +390,19 @@ bool net_flush(struct world *w, uint32_t node)
 void fin_send(struct world *w, uint32_t slot, unsigned side)
 {
     struct end *e = &link_at(w, slot)->end[side];
-    for (uint32_t i = parcels_pop(w, &e->wait); i != NONE; i = parcels_pop(w, &e->wait))
-        line_send(w, i);
     uint32_t fin = parcel_new(w, slot, side, PARCEL_FIN, 0);
     parcel_at(w, fin)->err = E_CLOSED;
     e->told = true;
-    line_send(w, fin);
+    if (e->wait.first != NONE)
+        parcels_push(w, &e->wait, fin);
+    else
+        line_send(w, fin);
+}
+
+void fin_sent(struct world *w, uint32_t slot, unsigned side)
+{
+    if (link_at(w, slot)->end[side].state == END_LEAVING)
+        end_close(w, slot, side);
 }
 
 void reset_send(struct world *w, uint32_t slot, unsigned side)
@@ -422,10 +435,10 @@ bool net_close(struct world *w, uint32_t node, uint32_t link, enum err err)
 void net_break(struct world *w, uint32_t node)
 {
     struct sim_node *n = &w->node[node];
-    for (uint32_t id = turn_leave(w, node); id != NONE; id = turn_leave(w, node))
+    const struct gate up = {GATE_UP, node};
+    for (uint32_t id = turn_leave(w, up); id != NONE; id = turn_leave(w, up))
         link_unref(w, id / 2);
-    line_clear(w, &n->up, parcel_free);
-    line_clear(w, &n->down, parcel_lost);
+    line_clear(w, node);
     n->accepts = w->now;
     while (n->ends != NONE) {
         uint32_t slot = n->ends / 2;
@@ -625,7 +638,12 @@ static void down(struct world *w, uint32_t slot, unsigned side, enum err err)
     struct wire_link *l = link_at(w, slot);
     struct end *e = &l->end[side];
     enum end_state was = e->state;
-    end_close(w, slot, side);
+    if (was == END_CLOSING && e->wait.first != NONE) {
+        known_no_more(w, e);
+        e->state = END_LEAVING;
+    } else {
+        end_close(w, slot, side);
+    }
     if (was == END_UP || was == END_CLOSING || was == END_DIALLING) {
         struct event ev = {.type = EV_DOWN, .err = err};
         if (was == END_DIALLING)
@@ -646,7 +664,7 @@ void net_tick(struct world *w, const struct tick *t)
         i = line_left(w, t);
         if (i != NONE)
             left(w, i);
-        pace_turns(w, t->a);
+        turn_next(w, (struct gate){GATE_UP, t->a});
         return;
     case TICK_PLACE:
         line_place(w, t->a);
@@ -658,6 +676,9 @@ void net_tick(struct world *w, const struct tick *t)
         i = line_delivered(w, t);
         if (i != NONE)
             deliver(w, i);
+        return;
+    case TICK_ROOM:
+        turn_tick(w, t);
         return;
     case TICK_ROUND:
         pace_tick(w, t->a, t->b);

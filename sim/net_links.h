@@ -37,17 +37,38 @@ void parcels_push(struct world *w, struct parcels *list, uint32_t i);
 uint32_t parcels_pop(struct world *w, struct parcels *list);
 /* Says goodbye on a link: an end that does not want it, behind what it said before. */
 void fin_send(struct world *w, uint32_t slot, unsigned side);
+/* All that a kernel had taken of it has left: an end that was leaving is over. */
+void fin_sent(struct world *w, uint32_t slot, unsigned side);
 /* What a machine answers that does not know a connection: not behind what is queued. */
 void reset_send(struct world *w, uint32_t slot, unsigned side);
 /* Counts a parcel that left its uplink, and sends it on. */
 void parcel_depart(struct world *w, uint32_t i);
 
+/* ---- turn.c ---- */
+/* A line that links share: a node's, up and down, or a place's, out and in. */
+enum gate_kind { GATE_UP, GATE_DOWN, GATE_OUT, GATE_IN };
+struct gate {
+    enum gate_kind kind;
+    uint32_t at; /* node or place */
+};
+struct pipe *gate_pipe(struct world *w, struct gate g);
+/* Must an end wait there?  given: it is its turn. */
+bool turn_waits(struct world *w, struct gate g, bool given);
+/* Waits for its turn there; an end waits at one line at a time. */
+void turn_join(struct world *w, struct gate g, uint32_t slot, unsigned side);
+/* The end whose turn it is, with a reference to its link; NONE: nobody waits. */
+uint32_t turn_leave(struct world *w, struct gate g);
+/* Those who wait go on while there is room.  For an uplink: when something has left it. */
+void turn_next(struct world *w, struct gate g);
+/* TICK_ROOM: likewise. */
+void turn_tick(struct world *w, const struct tick *t);
+
 /* ---- pace.c ---- */
 #define PACE_FIRST (10u * (LINE_MSS + LINE_HEADER)) /* window of a new link */
 /* Lets go of what waits at an end as far as it may; the rest goes later. */
 void pace_out(struct world *w, uint32_t slot, unsigned side);
-/* A parcel has left a node's uplink: who waits for room there goes on. */
-void pace_turns(struct world *w, uint32_t node);
+/* The same at an end whose turn it is at a line. */
+void pace_turn(struct world *w, uint32_t slot, unsigned side, struct gate given);
 /* TICK_ROUND. */
 void pace_tick(struct world *w, uint32_t slot, unsigned side);
 
@@ -70,11 +91,3 @@ void probe_orphan(struct world *w, uint32_t slot, unsigned side);
 /* TICK_PROBE, TICK_IDLE. */
 void probe_tick(struct world *w, uint32_t slot, unsigned side);
 void probe_idle(struct world *w, uint32_t slot, unsigned side);
-
-/* ---- turn.c ---- */
-/* Is a node's uplink queue as full as its host lets it be?  It gets room when a parcel leaves. */
-bool turn_full(const struct world *w, uint32_t node);
-/* Puts an end behind those that wait for room; keeps its link's slot until it is left. */
-void turn_join(struct world *w, uint32_t slot, unsigned side);
-/* The end whose turn it is, as slot * 2 + side, or NONE; the caller calls link_unref(). */
-uint32_t turn_leave(struct world *w, uint32_t node);

@@ -1,16 +1,14 @@
 /* When what a link has to say may go: TCP's reasons to wait.
  *
  * Slow start: ten segments at first, twice as many each round trip in which they were used, half as
- * many for each time-out's length of silence.  And buffers: what passes a line ahead in a while is
- * all that waits there; a real TCP learns of more by losses, and slows down.  And the others: the
- * links of a node take turns at its line (turn.c). */
+ * many for each time-out's length of silence.  And the others: links take turns at the lines that
+ * they share (turn.c). */
 #include "net_links.h"
 
 /* Without it everything leaves at once. */
 static const bool slow_start = true;
 #define WINDOW_MOST (8u * 1024u * 1024u) /* no limit any more */
 #define SILENCE     (SEC / 5)            /* least time-out */
-#define BUFFER_US   (SEC / 2)            /* what waits ahead of a line, at most about */
 
 /* Has slow start room for more in this round trip? */
 static bool window_open(struct world *w, const struct wire_link *l, struct end *e)
@@ -32,64 +30,68 @@ static bool window_open(struct world *w, const struct wire_link *l, struct end *
     return e->round < e->window;
 }
 
-/* Until when nothing more goes into the buffers ahead, which lies in the past when there is room.
- */
-static usec crowded(const struct world *w, const struct wire_link *l, unsigned side)
+/* The lines that something passes on its way, in order. */
+static uint32_t gates_of(const struct world *w, const struct wire_link *l, unsigned side,
+                         struct gate g[4])
 {
-    const struct sim_node *from = &w->node[l->end[side].node], *to = &w->node[l->end[!side].node];
-    usec free = to->down.free;
-    if (!l->near && from->place != NONE && w->place[from->place].up.free > free)
-        free = w->place[from->place].up.free;
-    if (!l->near && to->place != NONE && w->place[to->place].down.free > free)
-        free = w->place[to->place].down.free;
-    return free > BUFFER_US ? free - BUFFER_US : 0;
+    uint32_t from = l->end[side].node, to = l->end[!side].node, count = 0;
+    uint32_t out = w->node[from].place, in = w->node[to].place;
+    g[count++] = (struct gate){GATE_UP, from};
+    if (!l->near && out != NONE && w->place[out].up.rate > 0)
+        g[count++] = (struct gate){GATE_OUT, out};
+    if (!l->near && in != NONE && w->place[in].down.rate > 0)
+        g[count++] = (struct gate){GATE_IN, in};
+    g[count++] = (struct gate){GATE_DOWN, to};
+    return count;
 }
 
-/* turn: one message may go ahead of the others that wait. */
-static void pace(struct world *w, uint32_t slot, unsigned side, bool turn)
+/* `given`: it is this end's turn there, for one message; or NULL. */
+static void pace(struct world *w, uint32_t slot, unsigned side, const struct gate *given)
 {
     const struct wire_link *l = link_at(w, slot);
     struct end *e = &link_at(w, slot)->end[side];
+    if (e->turning)
+        return;
+    struct gate gate[4];
+    uint32_t gates = gates_of(w, l, side, gate);
     bool open = true;
-    usec room = 0;
     while (e->wait.first != NONE) {
-        if (!turn && (w->node[e->node].up.turn != NONE || turn_full(w, e->node))) {
-            turn_join(w, slot, side);
-            return;
-        }
         open = window_open(w, l, e);
-        room = crowded(w, l, side);
-        if (!open || room > w->now)
+        if (!open)
             break;
+        for (uint32_t i = 0; i < gates; i++) {
+            bool mine = given != NULL && given->kind == gate[i].kind;
+            if (turn_waits(w, gate[i], mine)) {
+                turn_join(w, gate[i], slot, side);
+                return;
+            }
+        }
         uint32_t i = parcels_pop(w, &e->wait);
         e->round += parcel_at(w, i)->wire;
         line_send(w, i);
-        turn = false;
+        given = NULL;
     }
-    if (e->wait.first == NONE || e->pacing)
+    if (e->wait.first == NONE)
+        fin_sent(w, slot, side);
+    if (open || e->pacing)
         return;
-    usec at = open ? room : e->round_at + 2 * l->way;
     e->pacing = true;
-    end_tick(w, at > room ? at : room, TICK_ROUND, slot, side, 0);
+    end_tick(w, e->round_at + 2 * l->way, TICK_ROUND, slot, side, 0);
 }
 
 void pace_out(struct world *w, uint32_t slot, unsigned side)
 {
-    pace(w, slot, side, false);
+    pace(w, slot, side, NULL);
 }
 
-void pace_turns(struct world *w, uint32_t node)
+void pace_turn(struct world *w, uint32_t slot, unsigned side, struct gate given)
 {
-    while (w->node[node].up.turn != NONE && !turn_full(w, node)) {
-        uint32_t id = turn_leave(w, node);
-        pace(w, id / 2, id % 2, true);
-        link_unref(w, id / 2);
-    }
+    pace(w, slot, side, &given);
 }
 
 void pace_tick(struct world *w, uint32_t slot, unsigned side)
 {
     link_at(w, slot)->end[side].pacing = false;
-    pace(w, slot, side, false);
+    pace(w, slot, side, NULL);
     link_unref(w, slot);
 }

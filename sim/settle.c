@@ -9,6 +9,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
+static struct pipe pipe_of(uint64_t rate)
+{
+    return (struct pipe){.rate = rate, .first = NONE, .last = NONE, .turn = NONE};
+}
+
 static void make_places(struct world *w)
 {
     const struct scenario *scn = &w->scn;
@@ -19,8 +24,8 @@ static void make_places(struct world *w)
     for (uint32_t i = 0; i < scn->sites; i++) {
         for (uint32_t k = 0; k < scn->site[i].count; k++, at++) {
             w->place[at].site = i;
-            w->place[at].up.rate = scn->site[i].up;
-            w->place[at].down.rate = scn->site[i].down;
+            w->place[at].up = pipe_of(scn->site[i].up);
+            w->place[at].down = pipe_of(scn->site[i].down);
         }
     }
 }
@@ -52,8 +57,8 @@ static void settle_group(struct world *w, uint32_t group, uint32_t first)
         n->nat = g->nat;
         n->want = NONE;
         n->limits = g->verify ? &limits_verify : &limits_device;
-        n->up = (struct pipe){.rate = g->up, .first = NONE, .last = NONE, .turn = NONE};
-        n->down = (struct pipe){.rate = g->down, .first = NONE, .last = NONE};
+        n->up = pipe_of(g->up);
+        n->down = pipe_of(g->down);
         if (n->place != NONE)
             w->place[n->place].nodes++;
     }

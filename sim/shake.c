@@ -31,7 +31,7 @@
 #define BURST         16u
 #define BACKLOG       128u /* of its listener */
 #define UNPROVEN      64u
-#define UNPROVEN_NET  4u
+#define UNPROVEN_NET  16u
 #define UNPROVEN_NEAR 16u
 
 uint32_t net_handshake_bytes(uint32_t message, size_t cert_len)

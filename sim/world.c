@@ -420,6 +420,7 @@ static void do_tick(struct world *w, const struct tick *t)
     case TICK_PLACE:
     case TICK_ARRIVE:
     case TICK_DELIVER:
+    case TICK_ROOM:
     case TICK_ROUND:
     case TICK_PROBE:
     case TICK_IDLE:

@@ -50,8 +50,10 @@ struct pipe {
     uint64_t rate;            /* bytes a second; 0: a place without a line of its own */
     usec free;                /* when all that is queued will have passed, in good weather */
     uint64_t carry;           /* what the last division left over, in bytes * 10^6 */
+    uint64_t ahead;           /* a place's uplink: bytes that wait at its nodes' lines for it */
     uint32_t first, last;     /* parcels that wait; the first of them is on the line */
-    uint32_t turn, turn_last; /* uplinks: ends that wait for room in it */
+    uint32_t turn, turn_last; /* ends that wait for room in it */
+    bool looks;               /* a TICK_ROOM is due */
     bool late;                /* bad weather has kept what is queued */
     uint32_t epoch;           /* of the tick for the first: grows when the queue is thrown away */
 };
@@ -62,6 +64,7 @@ enum end_state {
     END_SHAKING,  /* listener: likewise; its core knows nothing yet */
     END_UP,
     END_CLOSING, /* the core asked to close and waits for EV_DOWN */
+    END_LEAVING, /* it has heard that; the kernel still sends what it had taken */
     END_CLOSED,
 };
 
@@ -87,7 +90,7 @@ struct end {
     uint64_t drain;      /* the drain in which both were written last */
     usec since;          /* dialler: connected; listener: when its host accepts it */
     usec arrival;        /* of what left last: nothing overtakes */
-    bool turning;        /* it waits for room in its node's uplink queue, before turn_next */
+    bool turning;        /* it waits for its turn at a line, before turn_next */
     uint32_t turn_next;
     /* Slow start. */
     uint32_t window, round; /* bytes that may leave in a round trip; that have left in this one */
@@ -316,6 +319,7 @@ enum tick_kind {
     TICK_ARRIVE,    /* parcel: it reached the receiver's downlink */
     TICK_DELIVER,   /* node, epoch, paused: the first of its downlink's queue is in */
     TICK_CAST,      /* cast: a datagram reaches its place */
+    TICK_ROOM,      /* a line, as turn.c names it: it has room for who waits there */
     TICK_ROUND,     /* link end: slow start lets more go */
     TICK_PROBE,     /* link end: what is not acknowledged is sent again */
     TICK_IDLE,      /* link end: keepalive looks at a link whose far end is gone */

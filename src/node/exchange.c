@@ -62,7 +62,10 @@ void exchange_resolve(struct node *n, struct nlink *l, uint32_t slot)
         if (memcmp(far->manifest, n->slots[slot].m.id.b, FAR_ID) != 0)
             continue;
         far->mine = (int16_t)slot;
-        stream_of(n, link_index(n, l), slot)->open_got = true;
+        struct stream *st = stream_of(n, link_index(n, l), slot);
+        if (!st->open_got)
+            upload_stream_here(n, l, slot);
+        st->open_got = true;
     }
     link_wake(n, l, WAKE_ALL);
 }

@@ -25,6 +25,7 @@
 #include "swarm/known.h"
 #include "swarm/picker.h"
 #include "swarm/rate.h"
+#include "swarm/tally.h"
 #include "swarm/trickle.h"
 #include "track/table.h"
 
@@ -90,16 +91,16 @@ struct stream {
     bool peers_reply;             /* answer want_peers */
     bool shut_due;
     uint8_t peers_want;
-    uint32_t told;         /* of slot.gained_count, what it knows */
-    uint32_t lost;         /* a piece to withdraw, plus one; 0 = none */
-    uint32_t far_have;     /* pieces it holds */
-    uint32_t served;       /* blocks served since unchoked */
-    usec asked;            /* when it last asked us for a block */
-    usec ask_at;           /* nothing is asked before: it rejected what it said it would serve */
-    usec interest_at;      /* when our interest in it was last judged */
-    usec turned;           /* when it was last unchoked or choked */
-    uint32_t served_total; /* blocks ever served */
-    uint32_t chunk_out;    /* chunk asked of it, plus one; 0 = none */
+    uint32_t told;      /* of slot.gained_count, what it knows */
+    uint32_t lost;      /* a piece to withdraw, plus one; 0 = none */
+    uint32_t far_have;  /* pieces it holds */
+    uint32_t served;    /* blocks served since unchoked */
+    usec asked;         /* when it last asked us for a block */
+    usec ask_at;        /* nothing is asked before: it rejected what it said it would serve */
+    usec interest_at;   /* when our interest in it was last judged */
+    usec turned;        /* when it was last unchoked or choked */
+    struct taken taken; /* blocks served lately, also over links before */
+    uint32_t chunk_out; /* chunk asked of it, plus one; 0 = none */
     usec chunk_deadline;
     uint32_t chunk_in[PENDING_CHUNKS];
     uint32_t chunk_in_count;
@@ -376,6 +377,7 @@ struct node {
     uint64_t floor_sequence;
     struct known known;
     struct bans bans;
+    struct tally tally;
     struct table table;
     struct want wants[WANTS];
     uint32_t want_turn; /* the link that is considered first */
@@ -710,6 +712,7 @@ void uploads_clear(struct node *n, struct nlink *l);
 void upload_on_request(struct node *n, struct nlink *l, uint32_t slot, const struct msg_request *m);
 void upload_on_cancel(struct node *n, struct nlink *l, uint32_t slot, const struct msg_cancel *m);
 void upload_on_hash_request(struct node *n, struct nlink *l, const struct msg_hash_request *m);
+void upload_stream_here(struct node *n, struct nlink *l, uint32_t slot); /* both sides have it */
 void upload_stream_gone(struct node *n, struct nlink *l, uint32_t slot);
 void upload_on_bad_block(struct node *n, struct nlink *l, uint32_t slot, uint32_t block);
 /* Selects a slot on a link before a block message: true when a select had to be emitted first. */

@@ -144,6 +144,7 @@ static size_t lay_out(void *mem, const struct limits *lim, struct node **out)
     void *asks = carve_long(&c, sizeof(struct ask) * asks_most(lim));
     void *uploads = carve_long(&c, sizeof(struct upload) * uploads_most(lim));
     void *bans = carve(&c, sizeof(struct ban) * lim->bans);
+    void *tally = carve(&c, sizeof(struct tally_entry) * lim->links);
     carve_more(n, &c, lim);
     for (uint32_t i = 1; i < lim->images; i++)
         carve_picker(n, &c, lim, i);
@@ -155,6 +156,7 @@ static size_t lay_out(void *mem, const struct limits *lim, struct node **out)
         n->uploads = uploads;
         known_init(&n->known, known, lim->known);
         bans_init(&n->bans, bans, lim->bans);
+        tally_init(&n->tally, tally, lim->links);
         table_init(&n->table, table, lim->announced);
     }
     if (out != NULL)

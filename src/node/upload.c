@@ -77,19 +77,33 @@ static struct upload upload_pop(struct node *n, struct nlink *l)
 
 /* ---- whom to serve ---- */
 
+/* It says that it holds this; it has no need of it. */
+static bool far_holds(const struct stream *st, uint32_t piece)
+{
+    return st->far_greeted && bits_get(st->bits, piece);
+}
+
 /* Lower = more deprived.  What we served counts too, so that nobody gains by hiding what it has. */
 static uint64_t deprivation(const struct node *n, uint32_t slot, const struct stream *st)
 {
     uint64_t declared = (uint64_t)st->far_have * n->slots[slot].geo.piece_blocks;
-    return declared > st->served_total ? declared : st->served_total;
+    uint64_t taken = taken_lately(&st->taken, n->now);
+    return declared > taken ? declared : taken;
+}
+
+/* It took more than an image is worth; nothing of it is served for a while. */
+static bool greedy(const struct node *n, uint32_t slot, const struct stream *st)
+{
+    uint32_t most = taken_most(n->slots[slot].geo.blocks);
+    return st->taken.blocks >= most && taken_lately(&st->taken, n->now) >= most;
 }
 
 static bool candidate(const struct node *n, uint32_t link, uint32_t slot)
 {
     const struct stream *st = stream_of(n, link, slot);
     return link_live(&n->links[link]) && stream_live(st) && st->greeted && st->far_want &&
-           !st->unchoked && release_slot_shared(&n->slots[slot]) &&
-           picker_pieces_have(n->slots[slot].picker) > 0;
+           !st->unchoked && st->far_have < n->slots[slot].geo.pieces && !greedy(n, slot, st) &&
+           release_slot_shared(&n->slots[slot]) && picker_pieces_have(n->slots[slot].picker) > 0;
 }
 
 static bool find_deprived(struct node *n, uint32_t *link, uint32_t *slot, uint64_t *value)
@@ -205,11 +219,38 @@ static void rotate(struct node *n, const struct nlink *l, uint32_t slot, struct 
     upload_plan(n);
 }
 
+/* Enough: what waits is refused, and the place is another's. */
+static void enough(struct node *n, struct nlink *l, uint32_t slot, struct stream *st)
+{
+    char hex[9];
+    hex_encode(hex, l->who.node.b, 4);
+    log_warn(n->log, "peer.greedy", "peer=%s version=%s blocks=%u of=%u", hex,
+             n->slots[slot].m.version, st->taken.blocks, n->slots[slot].geo.blocks);
+    for (uint32_t i = l->uploads_head, left = l->uploads_count; left > 0; left--) {
+        if (n->uploads[i].slot == slot)
+            n->uploads[i].reject = true;
+        i = n->uploads[i].next;
+    }
+    if (!st->unchoked)
+        return;
+    turn(n, link_index(n, l), st, false);
+    upload_plan(n);
+    link_wake(n, l, WAKE_ALL);
+}
+
+void upload_stream_here(struct node *n, struct nlink *l, uint32_t slot)
+{
+    stream_of(n, link_index(n, l), slot)->taken =
+        tally_find(&n->tally, &l->who.node, &n->slots[slot].m.tree_root);
+}
+
 void upload_stream_gone(struct node *n, struct nlink *l, uint32_t slot)
 {
     struct stream *st = stream_of(n, link_index(n, l), slot);
     if (st->unchoked)
         turn(n, link_index(n, l), st, false);
+    if (st->taken.blocks > 0)
+        tally_keep(&n->tally, &l->who.node, &n->slots[slot].m.tree_root, &st->taken, n->now);
     for (uint32_t left = l->uploads_count; left > 0; left--) {
         struct upload u = upload_pop(n, l);
         if (u.slot != slot)
@@ -236,7 +277,7 @@ void upload_on_request(struct node *n, struct nlink *l, uint32_t slot, const str
         return;
     }
     bool crossed = !st->unchoked && st->turned != 0 && n->now < st->turned + CHOKE_GRACE;
-    bool served = st->unchoked || crossed;
+    bool served = st->unchoked || (crossed && !greedy(n, slot, st));
     /* The pool has room for all that may wait of those that are served, and a little of the rest.
      */
     bool full = served ? l->uploads_count >= n->lim.uploads : l->uploads_choked >= CHOKED_UPLOADS;
@@ -483,7 +524,8 @@ static bool next_chunk_reply(struct node *n, struct nlink *l, uint32_t slot, str
     uint32_t chunk = st->chunk_in[0];
     st->chunk_in_count--;
     memmove(st->chunk_in, st->chunk_in + 1, st->chunk_in_count * sizeof(chunk));
-    bool have = picker_has_chunk(s->picker, chunk);
+    bool have = picker_has_chunk(s->picker, chunk) && !greedy(n, slot, st);
+    taken_add(&st->taken, n->now);
     struct wire_msg m;
     memset(&m, 0, sizeof(m));
     m.id = have ? MSG_hashes : MSG_hash_reject;
@@ -505,7 +547,9 @@ bool upload_next_reject(struct node *n, struct nlink *l, struct action *act, uin
         return false;
     struct upload u = n->uploads[l->uploads_head];
     const struct slot *s = &n->slots[u.slot];
-    if (!u.reject && picker_has(s->picker, u.block / s->geo.piece_blocks))
+    uint32_t piece = u.block / s->geo.piece_blocks;
+    if (!u.reject && picker_has(s->picker, piece) &&
+        !far_holds(stream_of(n, link_index(n, l), u.slot), piece))
         return false;
     if (upload_select(n, l, u.slot, act, head))
         return true;
@@ -513,7 +557,7 @@ bool upload_next_reject(struct node *n, struct nlink *l, struct action *act, uin
     struct wire_msg m;
     memset(&m, 0, sizeof(m));
     m.id = MSG_reject;
-    m.reject.piece = u.block / s->geo.piece_blocks;
+    m.reject.piece = piece;
     m.reject.begin = u.block % s->geo.piece_blocks * BLOCK_LEN;
     m.reject.length = geometry_block_len(&s->geo, u.block);
     emit(n, l, act, head, &m);
@@ -662,8 +706,11 @@ bool upload_next_block(struct node *n, struct nlink *l, struct action *act, uint
     l->sent_block[l->sent_next] = u.block;
     l->sent_next = (l->sent_next + 1) % SENT_RING;
     st->served++;
-    st->served_total++;
-    rotate(n, l, u.slot, st);
+    taken_add(&st->taken, n->now);
+    if (greedy(n, u.slot, st))
+        enough(n, l, u.slot, st);
+    else
+        rotate(n, l, u.slot, st);
     if (st->unchoked != st->unchoked_sent)
         link_wake(n, l, WAKE_STREAMS);
     return true;

@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-const struct limits limits_device = {.links = 8,
+const struct limits limits_device = {.links = 20,
                                      .images = 2,
                                      .pieces = 64,
                                      .open_blocks = 64,
@@ -18,7 +18,7 @@ const struct limits limits_device = {.links = 8,
                                      .store_ops = 8,
                                      .bans = 4,
                                      .withdrawals = 4};
-const struct limits limits_verify = {.links = 8,
+const struct limits limits_verify = {.links = 20,
                                      .images = 2,
                                      .pieces = 64,
                                      .open_blocks = 64,

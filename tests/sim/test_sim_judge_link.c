@@ -171,6 +171,9 @@ START_TEST(who_wants_something_is_served)
     core(DEVICE)->has_release = true;
     core(DEVICE)->state = RELEASE_HELD;
     core(DEVICE)->pieces = 64;
+    open_release(OTHER, 0);
+    core(OTHER)->has_release = true;
+    core(OTHER)->state = RELEASE_FETCHING;
     w->violations = 0;
     meet(DEVICE, OTHER, &near, &far);
     struct wire_msg all = {.id = MSG_have_all}, want = {.id = MSG_interested};
@@ -189,6 +192,11 @@ START_TEST(who_wants_something_is_served)
     run_for(31 * SEC);
     check_drained(w, DEVICE);
     found(DEVICE, "serves 0 neighbours while node 2 waits");
+    core(OTHER)->state = RELEASE_HELD; /* it is whole, whatever was heard of that */
+    run_for(31 * SEC);
+    check_drained(w, DEVICE);
+    none();
+    core(OTHER)->state = RELEASE_FETCHING;
     want.id = MSG_not_interested;
     say(OTHER, far, &want);
     run_for(31 * SEC);

@@ -177,6 +177,86 @@ START_TEST(two_nodes_of_a_place_share_its_line)
 }
 END_TEST
 
+/* Both nodes of the left place have a link to the origin; the first says a lot. */
+#define WORDS   480u /* about a second of the place's line, all of it in the kernel */
+#define AT_ONCE 60u
+#define WORD    200u
+
+static void say_much(uint32_t who, uint32_t link)
+{
+    static const uint8_t map[WORD];
+    struct wire_msg m = {.id = MSG_haves};
+    m.haves.map = bytes_of(map, sizeof(map));
+    for (uint32_t i = 0; i < AT_ONCE; i++)
+        queue_msg(who, link, &m, NULL);
+    world_drain(w, who);
+}
+
+static void begin_talk(uint32_t near[2], uint32_t far[2])
+{
+    puppet_begin();
+    link_two(LEFT_A, ORIGIN, &near[0], &far[0]);
+    link_two(LEFT_B, ORIGIN, &near[1], &far[1]);
+    for (uint32_t said = 0; said < WORDS; said += AT_ONCE)
+        say_much(LEFT_A, near[0]);
+}
+
+/* How many messages the origin has had on a link. */
+static uint32_t heard_on(uint32_t link)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < stub_seen_of(core(ORIGIN), EV_MSG); i++)
+        count += stub_find(core(ORIGIN), EV_MSG, i)->ev.link == link;
+    return count;
+}
+
+START_TEST(a_word_does_not_wait_for_all_that_another_has_to_say)
+{
+    uint32_t near[2], far[2];
+    begin_talk(near, far);
+    run_for(SEC / 10);
+    say(LEFT_B, near[1], 1);
+    run_for(SEC / 2 + RTT);
+    ck_assert_uint_eq(heard_on(far[1]), 1);
+    ck_assert_uint_gt(heard_on(far[0]), WORDS / 8);
+    ck_assert_uint_lt(heard_on(far[0]), WORDS);
+    run_for(2 * SEC);
+    ck_assert_uint_eq(heard_on(far[0]), WORDS);
+}
+END_TEST
+
+START_TEST(a_link_that_closes_has_no_better_turn)
+{
+    uint32_t near[2], far[2];
+    begin_talk(near, far);
+    const struct action bye = {.type = ACT_CLOSE, .link = near[0], .err = E_LIMIT};
+    act(LEFT_A, &bye, NULL, 0);
+    run_for(SEC / 10);
+    expect_seen(LEFT_A, EV_DOWN, 1); /* its core has heard it, its kernel is still at it */
+    say(LEFT_B, near[1], 1);
+    run_for(SEC / 2 + RTT);
+    ck_assert_uint_eq(heard_on(far[1]), 1);
+    ck_assert_uint_lt(heard_on(far[0]), WORDS);
+    expect_seen(ORIGIN, EV_DOWN, 0);
+    run_for(2 * SEC);
+    ck_assert_uint_eq(heard_on(far[0]), WORDS);
+    expect_seen(ORIGIN, EV_DOWN, 1);
+}
+END_TEST
+
+START_TEST(what_a_closed_link_had_to_say_goes_with_its_machine)
+{
+    uint32_t near[2], far[2];
+    begin_talk(near, far);
+    const struct action bye = {.type = ACT_CLOSE, .link = near[0], .err = E_LIMIT};
+    act(LEFT_A, &bye, NULL, 0);
+    run_for(SEC / 10);
+    world_crash(w, LEFT_A);
+    run_for(3 * SEC);
+    ck_assert_uint_lt(heard_on(far[0]), WORDS);
+}
+END_TEST
+
 START_TEST(places_are_as_far_away_as_their_groups)
 {
     scn->group[ALONE_GROUP].rtt = 3 * RTT;
@@ -443,6 +523,9 @@ int main(void)
     tcase_add_test(t, what_enters_a_place_passes_its_line);
     tcase_add_test(t, what_stays_in_a_place_does_not);
     tcase_add_test(t, two_nodes_of_a_place_share_its_line);
+    tcase_add_test(t, a_word_does_not_wait_for_all_that_another_has_to_say);
+    tcase_add_test(t, a_link_that_closes_has_no_better_turn);
+    tcase_add_test(t, what_a_closed_link_had_to_say_goes_with_its_machine);
     tcase_add_test(t, places_are_as_far_away_as_their_groups);
     tcase_add_test(t, nobody_outside_reaches_a_node_behind_a_nat);
     tcase_add_test(t, inside_its_place_and_outwards_nat_hinders_nothing);

@@ -255,27 +255,27 @@ START_TEST(a_full_node_turns_dials_away)
 {
     struct action a = {.type = ACT_DIAL};
     a.dial.addr = w->node[0].addr;
-    /* No more than four strangers of one network at a time: the fifth is sent away. */
-    for (a.op = 1; a.op <= 5; a.op++)
+    /* No more than sixteen strangers of one network at a time: one more is sent away. */
+    for (a.op = 1; a.op <= 17; a.op++)
         act(DEVICE, &a, NULL, 0);
     run_until(2 * SEC);
-    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_UP), 4);
+    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_UP), 16);
     ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_DOWN), 1);
-    for (; a.op <= 11; a.op++) {
+    for (; a.op <= 23; a.op++) {
         act(DEVICE, &a, NULL, 0);
-        run_until(a.op * SEC);
+        run_for(SEC);
     }
-    /* Both ends have the same limit of eight; the two beyond fail. */
-    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_UP), 8);
-    ck_assert_uint_eq(stub_seen_of(core(0), EV_UP), 8);
+    /* Both ends have the same limit of twenty; the two beyond fail. */
+    ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_UP), 20);
+    ck_assert_uint_eq(stub_seen_of(core(0), EV_UP), 20);
     ck_assert_uint_eq(stub_seen_of(core(DEVICE), EV_DOWN), 3);
     ck_assert_uint_eq(stub_find(core(DEVICE), EV_DOWN, 0)->ev.link, 0);
     ck_assert_uint_eq(stub_seen_of(core(0), EV_DOWN), 0);
     act(OTHER, &a, NULL, 0);
     run_until(30 * SEC);
     ck_assert_int_eq(stub_find(core(OTHER), EV_DOWN, 0)->ev.err, E_CLOSED);
-    ck_assert_uint_eq(w->node[0].links, 8);
-    ck_assert_uint_eq(pool_used(&w->net.links), 8);
+    ck_assert_uint_eq(w->node[0].links, 20);
+    ck_assert_uint_eq(pool_used(&w->net.links), 20);
 }
 END_TEST
 

@@ -240,6 +240,102 @@ START_TEST(a_stranger_on_the_lan_washes_no_hint_out)
 }
 END_TEST
 
+/* ---- who takes without end ---- */
+
+struct taker {
+    uint32_t slot;   /* node 1's, as it opened it */
+    uint32_t blocks; /* that node 0 sent it */
+    bool lies;       /* says nothing of what it holds, and takes what it did not ask for */
+};
+
+static bool watch_taker(struct mesh *m, uint32_t from, uint32_t to, const struct wire_msg *msg)
+{
+    struct taker *t = m->filter_ctx;
+    if (from == 0 && to == 1 && msg->id == MSG_piece) {
+        t->blocks++;
+        return !t->lies;
+    }
+    if (from == 0 && to == 1 && t->lies && (msg->id == MSG_reject || msg->id == MSG_hash_reject))
+        return false;
+    if (from == 1 && to == 0 && msg->id == MSG_open)
+        t->slot = msg->open.slot;
+    return !(t->lies && from == 1 && (msg->id == MSG_have_all || msg->id == MSG_not_interested));
+}
+
+/* Node 1 asks node 0 for a block, again and again. */
+static void take(struct mesh *m, const struct taker *t, uint32_t times)
+{
+    struct wire_msg select = message(MSG_select), want = message(MSG_interested),
+                    ask = message(MSG_request);
+    select.select.slot = (uint16_t)t->slot;
+    ask.request.length = BLOCK_LEN;
+    for (uint32_t i = 0; i < times; i++) {
+        mesh_message(m, 1, 0, &select, NULL, 0);
+        mesh_message(m, 1, 0, &want, NULL, 0);
+        mesh_message(m, 1, 0, &ask, NULL, 0);
+        run(m, SEC / 20);
+    }
+}
+
+/* Node 1 has the whole image, and once it lies says that it has none of it. */
+static struct mesh *fleet_with_taker(struct taker *t, uint32_t *blocks)
+{
+    struct mesh *m = fleet(1, SIZE);
+    *t = (struct taker){.lies = false};
+    m->filter = watch_taker;
+    m->filter_ctx = t;
+    device_up(m, 1);
+    run(m, 20 * SEC);
+    *blocks = t->blocks;
+    ck_assert_uint_eq(*blocks, SIZE / BLOCK_LEN + 1);
+    return m;
+}
+
+static void link_anew(struct mesh *m)
+{
+    mesh_kill(m, 1);
+    run(m, SEC);
+    device_up(m, 1);
+    run(m, 5 * SEC);
+    ck_assert(mesh_linked(m, 0, 1));
+}
+
+START_TEST(what_a_neighbour_says_it_holds_is_not_sent_to_it)
+{
+    struct taker t;
+    uint32_t blocks;
+    struct mesh *m = fleet_with_taker(&t, &blocks);
+    link_anew(m);
+    take(m, &t, 5);
+    ck_assert_uint_eq(t.blocks, blocks);
+    mesh_free(m);
+}
+END_TEST
+
+START_TEST(nobody_takes_an_image_for_ever)
+{
+    struct taker t;
+    uint32_t blocks;
+    struct mesh *m = fleet_with_taker(&t, &blocks);
+    const uint32_t most = taken_most(blocks);
+    t.lies = true;
+    link_anew(m);
+    take(m, &t, most);
+    /* The hashes of a chunk count as a block. */
+    ck_assert_uint_le(t.blocks, most);
+    ck_assert_uint_ge(t.blocks, most - 2);
+    uint32_t before = t.blocks;
+    link_anew(m); /* which changes nothing */
+    take(m, &t, 40);
+    ck_assert_uint_eq(t.blocks, before);
+    run(m, 3600 * SEC);
+    take(m, &t, most);
+    ck_assert_uint_gt(t.blocks, before + most / 4);
+    ck_assert_uint_le(t.blocks, before + most);
+    mesh_free(m);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("node_hostile");
@@ -251,5 +347,7 @@ int main(void)
     tcase_add_test(t, more_stops_than_places_do_not_go_round);
     tcase_add_test(t, a_verify_node_that_the_root_drops_loses_its_links);
     tcase_add_test(t, a_stranger_on_the_lan_washes_no_hint_out);
+    tcase_add_test(t, what_a_neighbour_says_it_holds_is_not_sent_to_it);
+    tcase_add_test(t, nobody_takes_an_image_for_ever);
     return run_node_tests(t, "node_hostile");
 }
