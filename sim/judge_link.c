@@ -203,12 +203,13 @@ static bool still_fetching(const struct world *w, uint32_t node, uint8_t release
     return false;
 }
 
-/* Of these slots of ours, those that the other still has to be served of: by one that means harm
- * enough may have been taken, and of one that is whole or went without a word nothing is heard. */
+/* Of these slots of ours, those that the other still has to be served of: one that means
+ * harm or whose disk rots may have taken enough, and of one that is whole or went without a word
+ * nothing is heard. */
 static uint32_t slots_owed(const struct world *w, uint32_t node, uint32_t far, uint32_t slots)
 {
     uint32_t owed = 0;
-    if (!judged(w, far) || w->node[far].core == NULL)
+    if (!is_sound(w, far) || w->node[far].core == NULL)
         return 0;
     for (uint32_t i = 0; i < w->node[node].limits->images; i++) {
         uint8_t release = judge_of(w, node)->slot[i].release;

@@ -2,9 +2,9 @@
 
 #include <assert.h>
 
-#define HALF_TIME (3600 * SEC)
+#define HALF_TIME (600 * SEC)
 #define TIMES     2u  /* an image, and it again */
-#define SPARE     16u /* blocks that came late or were lost, on images of a few blocks */
+#define SPARE     64u /* blocks that came late or were lost, on images of a few blocks */
 
 uint32_t taken_lately(const struct taken *t, usec now)
 {

@@ -2,15 +2,15 @@
  *
  * A device needs an image once, and may need it again when its flash failed.  Who takes more is
  * broken or wants to do harm: it is served no more until part of what it took is forgotten, and a
- * new link does not make it forgotten.  What was taken counts half after an hour, a quarter after
- * two, and so on. */
+ * new link does not make it forgotten.  What was taken counts half after ten minutes, a quarter
+ * after twenty, and so on, so that even a device with a failing disk is done one day. */
 #pragma once
 
 #include "fwswarm/core.h"
 
 struct taken {
     uint32_t blocks;
-    usec since; /* when blocks was true, to the hour; 0 with no blocks */
+    usec since; /* when blocks was true; 0 with no blocks */
 };
 /* Blocks, with the past halved. */
 uint32_t taken_lately(const struct taken *t, usec now);
