@@ -203,20 +203,18 @@ static bool still_fetching(const struct world *w, uint32_t node, uint8_t release
     return false;
 }
 
-/* Of these slots of ours, those that the other still has to be served of: one that means
- * harm or whose disk rots may have taken enough, and of one that is whole or went without a word
- * nothing is heard. */
-static uint32_t slots_owed(const struct world *w, uint32_t node, uint32_t far, uint32_t slots)
+/* Must the other still be served of one of these slots of ours?  One that means harm or whose disk
+ * rots may have taken enough; one that is whole, or lost its power, may not have said so yet. */
+static bool is_owed(const struct world *w, uint32_t node, uint32_t far, uint32_t slots)
 {
-    uint32_t owed = 0;
     if (!is_sound(w, far) || w->node[far].core == NULL)
-        return 0;
+        return false;
     for (uint32_t i = 0; i < w->node[node].limits->images; i++) {
         uint8_t release = judge_of(w, node)->slot[i].release;
         if ((slots >> i & 1) != 0 && release != JUDGE_NONE && still_fetching(w, far, release))
-            owed |= 1u << i;
+            return true;
     }
-    return owed;
+    return false;
 }
 
 void judge_starved(struct world *w, uint32_t node)
@@ -231,7 +229,7 @@ void judge_starved(struct world *w, uint32_t node)
     for (uint32_t id = w->node[node].ends; id != NONE; id = net_end_next(w, id)) {
         const struct judge_end *e = end_at(w, node, id);
         uint32_t waits = e != NULL ? e->wants & e->greeted & ~(uint32_t)e->serves & giving : 0;
-        if (waits == 0 || slots_owed(w, node, e->far, waits) == 0)
+        if (waits == 0 || !is_owed(w, node, e->far, waits))
             continue;
         check_failed(w, node, "serves %u neighbours while node %u waits", n->served, e->far);
         return;

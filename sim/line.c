@@ -14,7 +14,6 @@
 #include "line.h"
 
 #include "address.h"
-#include "net_links.h"
 #include "weather.h"
 
 #include <assert.h>
@@ -105,19 +104,18 @@ static uint32_t pass_first(struct world *w, const struct tick *t, struct pipe *q
     return i;
 }
 
-/* The line of its place that a parcel passes on its way out, or NULL. */
-static struct pipe *way_out(struct world *w, const struct parcel *p)
+struct pipe *line_out(struct world *w, const struct wire_link *l, unsigned side)
 {
-    const struct wire_link *l = link_at(w, p->link);
-    uint32_t place = w->node[l->end[p->side].node].place;
+    uint32_t place = w->node[l->end[side].node].place;
     return !l->near && place != NONE && w->place[place].up.rate > 0 ? &w->place[place].up : NULL;
 }
 
 void line_send(struct world *w, uint32_t parcel)
 {
     const struct parcel *p = parcel_at(w, parcel);
-    uint32_t node = link_at(w, p->link)->end[p->side].node;
-    struct pipe *out = way_out(w, p);
+    const struct wire_link *l = link_at(w, p->link);
+    uint32_t node = l->end[p->side].node;
+    struct pipe *out = line_out(w, l, p->side);
     if (out != NULL)
         out->ahead += p->wire;
     enter(w, node, &w->node[node].up, parcel, TICK_LEFT);
@@ -127,13 +125,14 @@ usec line_ahead(const struct world *w, uint32_t place)
 {
     const struct pipe *p = &w->place[place].up;
     usec free = p->free > w->now ? p->free : w->now;
-    return p->rate > 0 ? free + p->ahead * SEC / p->rate : 0;
+    return free + p->ahead * SEC / p->rate;
 }
 
+/* It is in its sender's queue no more. */
 static void leave(struct world *w, uint32_t parcel)
 {
     const struct parcel *p = parcel_at(w, parcel);
-    struct pipe *out = way_out(w, p);
+    struct pipe *out = line_out(w, link_at(w, p->link), p->side);
     if (out != NULL) {
         assert(out->ahead >= p->wire);
         out->ahead -= p->wire;
@@ -160,7 +159,7 @@ uint32_t line_delivered(struct world *w, const struct tick *t)
     return pass_first(w, t, &w->node[t->a].down);
 }
 
-static void clear(struct world *w, struct pipe *q, void (*drop)(struct world *, uint32_t))
+void line_clear(struct world *w, struct pipe *q, void (*drop)(struct world *, uint32_t))
 {
     uint32_t i = q->first;
     *q = (struct pipe){.rate = q->rate,
@@ -172,22 +171,13 @@ static void clear(struct world *w, struct pipe *q, void (*drop)(struct world *, 
                        .looks = q->looks,
                        .epoch = q->epoch + 1};
     while (i != NONE) {
-        uint32_t next = parcel_at(w, i)->next;
+        const struct parcel *p = parcel_at(w, i);
+        uint32_t next = p->next;
+        if (q == &w->node[link_at(w, p->link)->end[p->side].node].up)
+            leave(w, i);
         drop(w, i);
         i = next;
     }
-}
-
-static void drop_left(struct world *w, uint32_t parcel)
-{
-    leave(w, parcel);
-    parcel_free(w, parcel);
-}
-
-void line_clear(struct world *w, uint32_t node)
-{
-    clear(w, &w->node[node].up, drop_left);
-    clear(w, &w->node[node].down, parcel_lost);
 }
 
 /* ---- between the nodes ---- */
@@ -198,7 +188,7 @@ void line_depart(struct world *w, uint32_t parcel, usec t)
     struct wire_link *l = link_at(w, p->link);
     struct end *e = &l->end[p->side];
     uint32_t far = l->end[!p->side].node;
-    struct pipe *out = way_out(w, p);
+    struct pipe *out = line_out(w, l, p->side);
     struct place *in = NULL;
     if (!l->near && w->node[far].place != NONE)
         in = &w->place[w->node[far].place];

@@ -27,6 +27,8 @@ uint32_t line_bytes(uint32_t before, uint32_t n);
 
 /* Puts a parcel into its sender's uplink queue. */
 void line_send(struct world *w, uint32_t parcel);
+/* The line of its place that what an end sends passes on its way out, or NULL. */
+struct pipe *line_out(struct world *w, const struct wire_link *l, unsigned side);
 /* When a place's uplink will have passed all that is on its way to it. */
 usec line_ahead(const struct world *w, uint32_t place);
 /* Sends a parcel on its way that has left the uplink at t, now or later. */
@@ -38,8 +40,7 @@ void line_place(struct world *w, uint32_t parcel);
 void line_arrive(struct world *w, uint32_t parcel);
 /* TICK_DELIVER: returns the parcel that is in, or NONE. */
 uint32_t line_delivered(struct world *w, const struct tick *t);
-/* Makes the queues of a node empty: what waits to leave was never sent, what came so far is lost.
- */
-void line_clear(struct world *w, uint32_t node);
+/* Makes a node's queue empty: each parcel is given to drop.  Who waits for a turn there stays. */
+void line_clear(struct world *w, struct pipe *q, void (*drop)(struct world *, uint32_t));
 /* Bytes of acknowledgements that a parcel costs the way back. */
 uint32_t line_acks(const struct parcel *p);

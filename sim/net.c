@@ -399,12 +399,6 @@ void fin_send(struct world *w, uint32_t slot, unsigned side)
         line_send(w, fin);
 }
 
-void fin_sent(struct world *w, uint32_t slot, unsigned side)
-{
-    if (link_at(w, slot)->end[side].state == END_LEAVING)
-        end_close(w, slot, side);
-}
-
 void reset_send(struct world *w, uint32_t slot, unsigned side)
 {
     uint32_t i = parcel_new(w, slot, side, PARCEL_FIN, 0);
@@ -438,7 +432,8 @@ void net_break(struct world *w, uint32_t node)
     const struct gate up = {GATE_UP, node};
     for (uint32_t id = turn_leave(w, up); id != NONE; id = turn_leave(w, up))
         link_unref(w, id / 2);
-    line_clear(w, node);
+    line_clear(w, &n->up, parcel_free);
+    line_clear(w, &n->down, parcel_lost);
     n->accepts = w->now;
     while (n->ends != NONE) {
         uint32_t slot = n->ends / 2;
@@ -569,8 +564,9 @@ static void deliver_data(struct world *w, uint32_t i)
     uint32_t acks = line_acks(p);
     if (acks > 0) {
         (void)line_pass(&n->up, w->now, acks);
-        if (!l->near && n->place != NONE && w->place[n->place].up.rate > 0)
-            (void)line_pass(&w->place[n->place].up, w->now, acks);
+        struct pipe *out = line_out(w, l, !p->side);
+        if (out != NULL)
+            (void)line_pass(out, w->now, acks);
     }
     if (channel_on(w))
         channel_read(w, i);

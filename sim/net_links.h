@@ -37,8 +37,6 @@ void parcels_push(struct world *w, struct parcels *list, uint32_t i);
 uint32_t parcels_pop(struct world *w, struct parcels *list);
 /* Says goodbye on a link: an end that does not want it, behind what it said before. */
 void fin_send(struct world *w, uint32_t slot, unsigned side);
-/* All that a kernel had taken of it has left: an end that was leaving is over. */
-void fin_sent(struct world *w, uint32_t slot, unsigned side);
 /* What a machine answers that does not know a connection: not behind what is queued. */
 void reset_send(struct world *w, uint32_t slot, unsigned side);
 /* Counts a parcel that left its uplink, and sends it on. */
@@ -51,7 +49,6 @@ struct gate {
     enum gate_kind kind;
     uint32_t at; /* node or place */
 };
-struct pipe *gate_pipe(struct world *w, struct gate g);
 /* Must an end wait there?  given: it is its turn. */
 bool turn_waits(struct world *w, struct gate g, bool given);
 /* Waits for its turn there; an end waits at one line at a time. */

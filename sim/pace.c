@@ -3,6 +3,7 @@
  * Slow start: ten segments at first, twice as many each round trip in which they were used, half as
  * many for each time-out's length of silence.  And the others: links take turns at the lines that
  * they share (turn.c). */
+#include "line.h"
 #include "net_links.h"
 
 /* Without it everything leaves at once. */
@@ -31,14 +32,14 @@ static bool window_open(struct world *w, const struct wire_link *l, struct end *
 }
 
 /* The lines that something passes on its way, in order. */
-static uint32_t gates_of(const struct world *w, const struct wire_link *l, unsigned side,
+static uint32_t gates_of(struct world *w, const struct wire_link *l, unsigned side,
                          struct gate g[4])
 {
     uint32_t from = l->end[side].node, to = l->end[!side].node, count = 0;
-    uint32_t out = w->node[from].place, in = w->node[to].place;
+    uint32_t in = w->node[to].place;
     g[count++] = (struct gate){GATE_UP, from};
-    if (!l->near && out != NONE && w->place[out].up.rate > 0)
-        g[count++] = (struct gate){GATE_OUT, out};
+    if (line_out(w, l, side) != NULL)
+        g[count++] = (struct gate){GATE_OUT, w->node[from].place};
     if (!l->near && in != NONE && w->place[in].down.rate > 0)
         g[count++] = (struct gate){GATE_IN, in};
     g[count++] = (struct gate){GATE_DOWN, to};
@@ -71,8 +72,8 @@ static void pace(struct world *w, uint32_t slot, unsigned side, const struct gat
         line_send(w, i);
         given = NULL;
     }
-    if (e->wait.first == NONE)
-        fin_sent(w, slot, side);
+    if (e->wait.first == NONE && e->state == END_LEAVING)
+        end_close(w, slot, side);
     if (open || e->pacing)
         return;
     e->pacing = true;

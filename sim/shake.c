@@ -24,15 +24,14 @@
 #define SHAKE_PROOF(cert)   (2u + 32u + AEAD_TAG + SHAKE_PAYLOAD(cert) + AEAD_TAG)
 
 /* Those of the real host, src/uv/loop.h. */
-#define DIAL_US       (8 * SEC)
-#define DIAL_NEAR_US  (3 * SEC)
-#define HANDSHAKE_US  (5 * SEC)
-#define HANDSHAKES    50u /* a second, or as many as it may have links */
-#define BURST         16u
-#define BACKLOG       128u /* of its listener */
-#define UNPROVEN      64u
-#define UNPROVEN_NET  16u
-#define UNPROVEN_NEAR 16u
+#define DIAL_US      (8 * SEC)
+#define DIAL_NEAR_US (3 * SEC)
+#define HANDSHAKE_US (5 * SEC)
+#define HANDSHAKES   50u /* a second, or as many as it may have links */
+#define BURST        16u
+#define BACKLOG      128u /* of its listener */
+#define UNPROVEN     64u
+#define UNPROVEN_NET 16u
 
 uint32_t net_handshake_bytes(uint32_t message, size_t cert_len)
 {
@@ -122,7 +121,7 @@ static bool admitted(const struct world *w, uint32_t slot)
         }
         id = e->next;
     }
-    return all < UNPROVEN && same < (l->near ? UNPROVEN_NEAR : UNPROVEN_NET);
+    return all < UNPROVEN && same < UNPROVEN_NET;
 }
 
 static void turn_away(struct world *w, uint32_t slot, unsigned side)

@@ -18,7 +18,7 @@ static struct end *end_of(const struct world *w, uint32_t id)
     return &link_at(w, id / 2)->end[id % 2];
 }
 
-struct pipe *gate_pipe(struct world *w, struct gate g)
+static struct pipe *gate_pipe(struct world *w, struct gate g)
 {
     switch (g.kind) {
     case GATE_UP:

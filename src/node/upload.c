@@ -7,6 +7,7 @@
 #include "node/internal.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <string.h>
 
 #define QUANTUM_BLOCKS   16u
@@ -224,7 +225,7 @@ static void enough(struct node *n, struct nlink *l, uint32_t slot, struct stream
 {
     char hex[9];
     hex_encode(hex, l->who.node.b, 4);
-    log_warn(n->log, "peer.greedy", "peer=%s version=%s blocks=%u of=%u", hex,
+    log_warn(n->log, "peer.greedy", "peer=%s version=%s blocks=%" PRIu32 " of=%" PRIu32, hex,
              n->slots[slot].m.version, st->taken.blocks, n->slots[slot].geo.blocks);
     for (uint32_t i = l->uploads_head, left = l->uploads_count; left > 0; left--) {
         if (n->uploads[i].slot == slot)
@@ -525,7 +526,8 @@ static bool next_chunk_reply(struct node *n, struct nlink *l, uint32_t slot, str
     st->chunk_in_count--;
     memmove(st->chunk_in, st->chunk_in + 1, st->chunk_in_count * sizeof(chunk));
     bool have = picker_has_chunk(s->picker, chunk) && !greedy(n, slot, st);
-    taken_add(&st->taken, n->now);
+    if (have)
+        taken_add(&st->taken, n->now); /* about as much as a block */
     struct wire_msg m;
     memset(&m, 0, sizeof(m));
     m.id = have ? MSG_hashes : MSG_hash_reject;

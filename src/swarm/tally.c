@@ -1,3 +1,6 @@
+/* A plain array, an entry for each link there can be, searched when a neighbour opens or shuts an
+ * image.  While it has the image open its count is kept with the link, where each block is counted.
+ */
 #include "swarm/tally.h"
 
 #include <assert.h>

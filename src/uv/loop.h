@@ -76,8 +76,7 @@ struct body {
 /* ---- net.c, stream.c ---- */
 enum conn_state { CONN_DIALLING, CONN_HANDSHAKE, CONN_OPEN, CONN_FLUSHING, CONN_CLOSING };
 #define UNPROVEN_MAX       64u  /* links not yet authenticated that others opened */
-#define UNPROVEN_GROUP_MAX 16u  /* of one /24 or /64: a site behind one address comes up at once */
-#define UNPROVEN_NEAR_MAX  16u  /* of one private or link-local network */
+#define UNPROVEN_GROUP_MAX 16u  /* of one /24 or /64: a site comes up at once */
 #define UNPROVEN_LOCAL_MAX 256u /* of loopback */
 #define HANDSHAKES_RATE    50u  /* a second, or as many as it may have links */
 #define HANDSHAKES_BURST   16u

@@ -321,9 +321,7 @@ static enum err admit(struct host *h, const struct addr *addr, uint32_t group)
         if (c != NULL && c->inbound_counted && c->group == group)
             same++;
     }
-    uint32_t most = UNPROVEN_GROUP_MAX;
-    if (addr_is_near(addr))
-        most = addr_is_loopback(addr) ? UNPROVEN_LOCAL_MAX : UNPROVEN_NEAR_MAX;
+    uint32_t most = addr_is_loopback(addr) ? UNPROVEN_LOCAL_MAX : UNPROVEN_GROUP_MAX;
     if (same >= most)
         return E_FLOOD;
     return E_OK;

@@ -201,6 +201,13 @@ static void begin_talk(uint32_t near[2], uint32_t far[2])
         say_much(LEFT_A, near[0]);
 }
 
+static void hang_up(uint32_t who, uint32_t link)
+{
+    const struct action bye = {.type = ACT_CLOSE, .link = link, .err = E_LIMIT};
+    act(who, &bye, NULL, 0);
+    run_for(SEC / 10);
+}
+
 /* How many messages the origin has had on a link. */
 static uint32_t heard_on(uint32_t link)
 {
@@ -229,9 +236,7 @@ START_TEST(a_link_that_closes_has_no_better_turn)
 {
     uint32_t near[2], far[2];
     begin_talk(near, far);
-    const struct action bye = {.type = ACT_CLOSE, .link = near[0], .err = E_LIMIT};
-    act(LEFT_A, &bye, NULL, 0);
-    run_for(SEC / 10);
+    hang_up(LEFT_A, near[0]);
     expect_seen(LEFT_A, EV_DOWN, 1); /* its core has heard it, its kernel is still at it */
     say(LEFT_B, near[1], 1);
     run_for(SEC / 2 + RTT);
@@ -248,9 +253,7 @@ START_TEST(what_a_closed_link_had_to_say_goes_with_its_machine)
 {
     uint32_t near[2], far[2];
     begin_talk(near, far);
-    const struct action bye = {.type = ACT_CLOSE, .link = near[0], .err = E_LIMIT};
-    act(LEFT_A, &bye, NULL, 0);
-    run_for(SEC / 10);
+    hang_up(LEFT_A, near[0]);
     world_crash(w, LEFT_A);
     run_for(3 * SEC);
     ck_assert_uint_lt(heard_on(far[0]), WORDS);
