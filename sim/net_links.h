@@ -5,7 +5,7 @@
  *   net.c    ends and names, messages out and in, closing
  *   pace.c   when what was said may go
  *   shake.c  dialling, admission, the three messages of a handshake
- *   turn.c   who may put something into a node's uplink queue next
+ *   turn.c   who may put something on a line next
  *   probe.c  what is not acknowledged: tries again, gives up, notices what is gone */
 #pragma once
 

@@ -243,9 +243,10 @@ END_TEST
 /* ---- who takes without end ---- */
 
 struct taker {
-    uint32_t slot;   /* node 1's, as it opened it */
-    uint32_t blocks; /* that node 0 sent it */
-    bool lies;       /* says nothing of what it holds, and takes what it did not ask for */
+    uint32_t slot;    /* node 1's, as it opened it */
+    uint32_t blocks;  /* that node 0 sent it */
+    uint32_t refused; /* its requests for hashes */
+    bool lies;        /* says nothing of what it holds, and takes what it did not ask for */
 };
 
 static bool watch_taker(struct mesh *m, uint32_t from, uint32_t to, const struct wire_msg *msg)
@@ -255,6 +256,7 @@ static bool watch_taker(struct mesh *m, uint32_t from, uint32_t to, const struct
         t->blocks++;
         return !t->lies;
     }
+    t->refused += from == 0 && to == 1 && msg->id == MSG_hash_reject;
     if (from == 0 && to == 1 && t->lies && (msg->id == MSG_reject || msg->id == MSG_hash_reject))
         return false;
     if (from == 1 && to == 0 && msg->id == MSG_open)
@@ -336,6 +338,35 @@ START_TEST(nobody_takes_an_image_for_ever)
 }
 END_TEST
 
+/* A device whose disk fails asks on; what it is refused does not keep it waiting longer. */
+START_TEST(what_is_refused_is_not_taken)
+{
+    struct taker t;
+    uint32_t blocks;
+    struct geometry g;
+    struct wire_msg ask = message(MSG_hash_request);
+    struct mesh *m = fleet_with_taker(&t, &blocks);
+    const uint32_t most = taken_most(blocks);
+    ck_assert_int_eq(geometry_init(&g, SIZE, BLOCK_LEN), E_OK);
+    memcpy(ask.hash_request.root, m->release[0].m.tree_root.b, 32);
+    ask.hash_request.length = g.chunk_hashes;
+    t.lies = true;
+    link_anew(m);
+    take(m, &t, most);
+    uint32_t before = t.blocks;
+    t.refused = 0;
+    for (uint32_t i = 0; i < 2 * most; i++) {
+        mesh_message(m, 1, 0, &ask, NULL, 0);
+        run(m, SEC / 20);
+    }
+    ck_assert_uint_eq(t.refused, 2 * most);
+    run(m, 600 * SEC);
+    take(m, &t, most / 2);
+    ck_assert_uint_gt(t.blocks, before + most / 4);
+    mesh_free(m);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("node_hostile");
@@ -349,5 +380,6 @@ int main(void)
     tcase_add_test(t, a_stranger_on_the_lan_washes_no_hint_out);
     tcase_add_test(t, what_a_neighbour_says_it_holds_is_not_sent_to_it);
     tcase_add_test(t, nobody_takes_an_image_for_ever);
+    tcase_add_test(t, what_is_refused_is_not_taken);
     return run_node_tests(t, "node_hostile");
 }
